@@ -1,0 +1,145 @@
+"""One call for every Chinese model vendor and agent platform, and through LiteLLM for everyone else.
+
+::
+
+    from unionllm import unionchat
+
+    response = unionchat(provider="zhipuai", model="glm-5.2", messages=[{"role": "user", "content": "你好"}])
+    print(response.choices[0].message.content)
+
+Importing this package opens no socket, reads no file of yours, and loads neither httpx nor pydantic nor LiteLLM: names
+are resolved when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._stream import AsyncStream, Stream
+    from .chat import UnionLLM, aunionchat, providers, unionchat
+    from .exceptions import (
+        APICallError,
+        APIConnectionError,
+        APIError,
+        APIResponseError,
+        APIStatusError,
+        APITimeoutError,
+        AuthenticationError,
+        BadRequestError,
+        BudgetExceededError,
+        ContentPolicyViolationError,
+        ContextWindowExceededError,
+        InsufficientBalanceError,
+        InternalServerError,
+        InvalidRequestError,
+        NotFoundError,
+        OpenAIError,
+        PermissionDeniedError,
+        ProviderError,
+        RateLimitError,
+        ServiceUnavailableError,
+        StreamInterruptedError,
+        Timeout,
+        UnionLLMError,
+    )
+    from .schema import (
+        Choices,
+        Context,
+        Delta,
+        Function,
+        Message,
+        ModelResponse,
+        ModelResponseChunk,
+        StreamingChoices,
+        ToolCall,
+        Usage,
+    )
+
+__version__ = "0.4.0"
+
+__all__ = [
+    "APICallError",
+    "APIConnectionError",
+    "APIError",
+    "APIResponseError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AsyncStream",
+    "AuthenticationError",
+    "BadRequestError",
+    "BudgetExceededError",
+    "Choices",
+    "ContentPolicyViolationError",
+    "Context",
+    "ContextWindowExceededError",
+    "Delta",
+    "Function",
+    "InsufficientBalanceError",
+    "InternalServerError",
+    "InvalidRequestError",
+    "Message",
+    "ModelResponse",
+    "ModelResponseChunk",
+    "NotFoundError",
+    "OpenAIError",
+    "PermissionDeniedError",
+    "ProviderError",
+    "RateLimitError",
+    "ServiceUnavailableError",
+    "Stream",
+    "StreamInterruptedError",
+    "StreamingChoices",
+    "Timeout",
+    "ToolCall",
+    "UnionLLM",
+    "UnionLLMError",
+    "Usage",
+    "__version__",
+    "aunionchat",
+    "providers",
+    "unionchat",
+]
+
+_SUBMODULES = frozenset({"chat", "exceptions", "main", "models", "schema", "utils"})
+_IN_SCHEMA = frozenset(
+    {
+        "Choices",
+        "Context",
+        "Delta",
+        "Function",
+        "Message",
+        "ModelResponse",
+        "ModelResponseChunk",
+        "StreamingChoices",
+        "ToolCall",
+        "Usage",
+    }
+)
+
+
+def _home(name: str) -> str:
+    if name in _IN_SCHEMA:
+        return "schema"
+    if name in ("Stream", "AsyncStream"):
+        return "_stream"
+    return "chat" if name in ("UnionLLM", "aunionchat", "unionchat") else "exceptions"
+
+
+def __getattr__(name: str) -> Any:
+    if name == "providers":
+        # The sub-package of the same name would otherwise take its place when it is first imported.
+        from .chat import providers as value
+    elif name in _SUBMODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    elif name in __all__:
+        value = getattr(importlib.import_module(f"{__name__}.{_home(name)}"), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_SUBMODULES})

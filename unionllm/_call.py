@@ -1,0 +1,121 @@
+"""One call as a flow: which backend answers it, how often it is tried, what it falls back to. No I/O."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from ._log import logger
+from ._wire import Flow, OpenStream, Wait
+from .exceptions import APIError
+
+if TYPE_CHECKING:
+    from ._protocols.base import Adapter
+    from ._request import ChatRequest
+    from ._retry import RetryPolicy
+    from ._timeouts import Deadline, Timeouts
+    from .schema import ModelResponse
+
+T = TypeVar("T")
+
+
+class Backend(Protocol):
+    """Whatever can answer a call: a native adapter, or the bridge to LiteLLM."""
+
+    def answer(self, chat: ChatRequest, deadline: Deadline) -> Flow[ModelResponse]:
+        """The whole answer."""
+
+    def stream(self, chat: ChatRequest, deadline: Deadline) -> Flow[Any]:
+        """An opened stream of chunks, the first one received."""
+
+
+class NativeBackend:
+    """A vendor adapter behind our own transport."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        self.adapter = adapter
+
+    def answer(self, chat: ChatRequest, deadline: Deadline) -> Flow[ModelResponse]:
+        """The whole answer."""
+        return self.adapter.complete(chat)
+
+    def stream(self, chat: ChatRequest, deadline: Deadline) -> Flow[Any]:
+        """An opened stream of chunks, the first one received."""
+        request = yield from self.adapter.open_stream(chat)
+        return (yield OpenStream(request=request, parser=self.adapter.chunk_parser(chat)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One way to get the call answered."""
+
+    backend: Backend
+    chat: ChatRequest
+    timeouts: Timeouts
+    retries: RetryPolicy
+    #: Unix time in seconds.
+    clock: Callable[[], float] = time.time
+
+
+def run_call(routes: Sequence[Callable[[], Route]], deadline: Deadline) -> Flow[tuple[Route, Any]]:
+    """Try the routes in order, each with its retries; give the first that works, with its result.
+
+    Routes after the first are made when they are needed. The last error is the one raised.
+    """
+    earlier: list[str] = []
+    for position, make_route in enumerate(routes):
+        try:
+            route = make_route()
+            result = yield from _with_retries(route, deadline)
+        except APIError as error:
+            left = deadline.left()
+            if position == len(routes) - 1 or left == 0.0:
+                _add_earlier(error, earlier)
+                raise
+            earlier.append(f"{error.provider}: {type(error).__name__}")
+            logger.info("%s failed for good (%s); falling back", error.provider, type(error).__name__)
+        else:
+            return route, result
+    raise AssertionError("a call has at least one route")
+
+
+def _add_earlier(error: APIError, earlier: Sequence[str]) -> None:
+    if earlier:
+        error.message = f"{error.message} Before that: {'; '.join(earlier)}."
+        error.args = (error.message,)
+
+
+def _with_retries(route: Route, deadline: Deadline) -> Flow[Any]:
+    tries = 0
+    while True:
+        tries += 1
+        # Signatures and dates are of this try, not of the first.
+        chat = replace(route.chat, now=route.clock())
+        deadline.start_attempt(route.timeouts)
+        try:
+            if chat.stream:
+                return (yield from route.backend.stream(chat, deadline))
+            return (yield from route.backend.answer(chat, deadline))
+        except APIError as error:
+            # The adapter's frames hold what the vendor said in their local variables, and a vendor may echo the key.
+            error = error.with_traceback(None)
+            label(error, chat)
+            seconds = route.retries.wait_before_retry(tries, error)
+            left = deadline.left()
+            if seconds is None or (left is not None and seconds >= left):
+                raise
+            logger.info("%s: %s; trying again in %.2f s", chat.provider, type(error).__name__, seconds)
+        yield Wait(seconds=seconds)
+
+
+def label(error: APIError, chat: ChatRequest) -> None:
+    """Say which call an error belongs to, where the place that raised it could not know."""
+    if error.provider is None:
+        error.provider = chat.provider
+    if error.model is None:
+        error.model = chat.model or None
+    if not error.message.startswith(f"{error.provider}"):
+        error.message = f"{error.provider}: {error.message}"
+        error.args = (error.message,)

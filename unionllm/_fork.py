@@ -1,0 +1,14 @@
+"""What a forked child must leave alone."""
+
+from __future__ import annotations
+
+import ctypes
+
+
+def never_free(value: object) -> None:
+    """Keep an object alive beyond the end of the interpreter.
+
+    For what a forked child inherits: its copies of sockets and servers belong to threads and peers of the parent, and
+    finalising them would wait for the former or confuse the latter.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(value))

@@ -1,0 +1,201 @@
+"""Bytes → events, without I/O: server-sent events and JSON lines, cut at any place.
+
+Lines are split as bytes at CR, LF and CRLF only, then decoded as UTF-8. ``str.splitlines`` would also cut at U+2028,
+U+2029 and U+0085, which JSON text may contain, and words would be lost.
+
+Server-sent events follow https://html.spec.whatwg.org/multipage/server-sent-events.html (read 2026-11-23) with three
+liberties that vendors make necessary: a line that starts with ``{`` or ``[`` is an event of its own (errors are sent
+without ``data:``), the event before the end of the body counts without its closing blank line, and a body that does not
+start like an event stream at all (a JSON document, an HTML page) is kept whole for ``body``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from .exceptions import APIResponseError
+
+#: Size in bytes that one event, or a body that is no event stream, may have.
+MAX_EVENT_BYTES = 32 * 1024 * 1024
+
+_BOM = b"\xef\xbb\xbf"
+_FIELD_STARTS = (b"data", b"event", b"id", b"retry", b":")
+
+
+class Event(NamedTuple):
+    """One event. ``comments`` holds vendor lines such as ``HTTP_STATUS/200`` that came with it."""
+
+    data: str
+    event: str = ""
+    comments: tuple[str, ...] = ()
+
+
+class LineSplitter:
+    """Bytes in pieces → whole lines, without their ends."""
+
+    def __init__(self, max_bytes: int = MAX_EVENT_BYTES) -> None:
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._max_bytes = max_bytes
+        self._after_cr = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines that ``data`` completes."""
+        if self._after_cr and data:
+            # The CR that ended the last piece was the first half of a CRLF.
+            if data.startswith(b"\n"):
+                data = data[1:]
+            self._after_cr = False
+        if data.endswith(b"\r"):
+            self._after_cr = True
+        if b"\r" in data:
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        first, *rest = data.split(b"\n")
+        if not rest:
+            self._hold(first)
+            return []
+        lines = [b"".join((*self._pieces, first)), *rest]
+        self._pieces.clear()
+        self._size = 0
+        self._hold(lines.pop())
+        return lines
+
+    def flush(self) -> bytes:
+        """What stands after the last line end."""
+        rest = b"".join(self._pieces)
+        self._pieces.clear()
+        self._size = 0
+        return rest
+
+    def _hold(self, piece: bytes) -> None:
+        if piece:
+            self._pieces.append(piece)
+            self._size += len(piece)
+            if self._size > self._max_bytes:
+                raise too_large(self._max_bytes)
+
+
+class SSEDecoder:
+    """Server-sent events. ``body`` is None while the stream looks like one, else the bytes that were no events."""
+
+    def __init__(self, max_bytes: int = MAX_EVENT_BYTES) -> None:
+        self._lines = LineSplitter(max_bytes)
+        self._max_bytes = max_bytes
+        self._start: bytearray | None = bytearray()
+        self._data: list[str] = []
+        self._data_size = 0
+        self._event = ""
+        self._comments: list[str] = []
+        self.body: bytearray | None = None
+
+    def feed(self, data: bytes) -> list[Event]:
+        """The events that ``data`` completes."""
+        if self._start is not None:
+            self._start += data
+            if not self._looks_like_events(self._start):
+                return []
+            data, self._start = bytes(self._start), None
+            data = data.lstrip().removeprefix(_BOM)
+        events: list[Event] = []
+        for line in self._lines.feed(data):
+            self._take(line, events)
+        return events
+
+    def end(self) -> list[Event]:
+        """The events that the end of the body completes."""
+        events: list[Event] = []
+        if self._start is not None:
+            # Nothing, or fewer bytes than it takes to tell: whatever they are, they are no event.
+            self.body = self._start
+        self._take(self._lines.flush(), events)
+        self._take(b"", events)
+        return events
+
+    def _looks_like_events(self, start: bytearray) -> bool:
+        if len(start) > self._max_bytes:
+            raise too_large(self._max_bytes)
+        if self.body is not None:
+            return False
+        # Some vendors send blank lines for minutes to keep a connection alive.
+        if start[:1].isspace():
+            del start[: len(start) - len(start.lstrip())]
+        head = bytes(start[:2048]).removeprefix(_BOM).lstrip()
+        if any(head.startswith(word) for word in _FIELD_STARTS):
+            return True
+        if not head or any(word.startswith(head) for word in (*_FIELD_STARTS, _BOM)):
+            return False
+        first_line, newline, _ = head.partition(b"\n")
+        if head[:1] == b"{" and (not newline or first_line.rstrip()[-1:] == b"}"):
+            # A JSON text that is whole on its first line is an error sent bare, perhaps with the connection left open.
+            return bool(newline)
+        self.body = start
+        return False
+
+    def _take(self, line: bytes, events: list[Event]) -> None:
+        if not line:
+            if self._data:
+                events.append(Event("\n".join(self._data), self._event, tuple(self._comments)))
+            self._data.clear()
+            self._comments.clear()
+            self._data_size = 0
+            self._event = ""
+            return
+        if line[0] in b"{[":
+            if self._data:
+                self._take(b"", events)
+            events.append(Event(_decode(line), self._event, tuple(self._comments)))
+            return
+        name, _, value = line.partition(b":")
+        text = _decode(value[1:] if value.startswith(b" ") else value)
+        if name == b"data":
+            self._data_size += len(line)
+            if self._data_size > self._max_bytes:
+                raise too_large(self._max_bytes)
+            self._data.append(text)
+        elif name == b"event":
+            self._event = text
+        elif not name and text and len(self._comments) < 16:
+            self._comments.append(text)
+
+
+class JSONLinesDecoder:
+    """One JSON text a line."""
+
+    def __init__(self, max_bytes: int = MAX_EVENT_BYTES) -> None:
+        self._lines = LineSplitter(max_bytes)
+        self.body: bytearray | None = None
+
+    def feed(self, data: bytes) -> list[Event]:
+        """The lines that ``data`` completes, blank ones left out."""
+        return [Event(_decode(line)) for line in self._lines.feed(data) if line.strip()]
+
+    def end(self) -> list[Event]:
+        """The line that the end of the body completes."""
+        rest = self._lines.flush()
+        return [Event(_decode(rest))] if rest.strip() else []
+
+
+class Decoder(Protocol):
+    """Bytes in pieces → events. ``body`` holds the bytes of an answer that was no event stream."""
+
+    body: bytearray | None
+
+    def feed(self, data: bytes) -> list[Event]: ...
+    def end(self) -> list[Event]: ...
+
+
+DECODERS: dict[str, Callable[[int], Decoder]] = {"sse": SSEDecoder, "json_lines": JSONLinesDecoder}
+
+
+def too_large(limit: int) -> APIResponseError:
+    """The error for an answer that outgrows what we are willing to hold."""
+    return APIResponseError(
+        f"The vendor sent more than {limit:,} bytes without an end of event. "
+        "Raise the limit with max_response_bytes=… if such an answer is expected."
+    )
+
+
+def _decode(line: bytes) -> str:
+    # A vendor that cuts a character in half must not cost the rest of the answer.
+    return line.decode("utf-8", "replace")

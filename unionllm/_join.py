@@ -1,0 +1,194 @@
+"""Chunks → one whole answer. Used for ``stream.response``, for partial answers, and for models that can only stream."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .schema import (
+    Choices,
+    Delta,
+    Function,
+    Message,
+    ModelResponse,
+    ModelResponseChunk,
+    OpenAIObject,
+    StreamingChoices,
+    ToolCall,
+)
+
+
+class _ToolCallParts:
+    """One tool call whose arguments arrive in pieces."""
+
+    def __init__(self, first: ToolCall) -> None:
+        self.id = first.id
+        self.type = first.type
+        self.name = first.function.name
+        self.arguments = [first.function.arguments or ""]
+        self.extra = dict(first.model_extra or {})
+
+    def add(self, piece: ToolCall) -> None:
+        # The first id and name win: some vendors repeat them on every piece, some send "".
+        self.id = self.id or piece.id
+        self.name = self.name or piece.function.name
+        if piece.function.arguments:
+            self.arguments.append(piece.function.arguments)
+        self.extra.update(piece.model_extra or {})
+
+    def join(self, *, is_whole: bool) -> ToolCall:
+        # A call without arguments is written {}; one whose arguments have not come yet must not look like that.
+        function = Function(name=self.name, arguments="".join(self.arguments) or ("{}" if is_whole else ""))
+        return ToolCall(id=self.id, type=self.type or "function", function=function, **self.extra)
+
+
+class _ChoiceParts:
+    def __init__(self) -> None:
+        self.content: list[str] = []
+        self.reasoning: list[str] = []
+        self.role: str | None = None
+        self.calls: dict[int, _ToolCallParts] = {}
+        self.function_call: _ToolCallParts | None = None
+        self.finish_reason: str | None = None
+        self.provider_finish_reason: str | None = None
+        self.logprobs: list[Any] = []
+        self.extra: dict[str, Any] = {}
+        self.choice_extra: dict[str, Any] = {}
+
+    def add(self, choice: StreamingChoices) -> None:
+        delta = choice.delta
+        if delta.content:
+            self.content.append(delta.content)
+        if delta.reasoning_content:
+            self.reasoning.append(delta.reasoning_content)
+        if delta.tool_calls or delta.function_call:
+            self._add_calls(delta)
+        self.role = self.role or delta.role
+        self.finish_reason = choice.finish_reason or self.finish_reason
+        self.provider_finish_reason = choice.provider_finish_reason or self.provider_finish_reason
+        if choice.logprobs is not None:
+            self.logprobs.append(choice.logprobs)
+        if delta.model_extra:
+            _merge(self.extra, delta.model_extra)
+        if choice.model_extra:
+            self.choice_extra.update(choice.model_extra)
+
+    def _add_calls(self, delta: Delta) -> None:
+        if delta.function_call is not None:
+            piece = ToolCall(function=delta.function_call)
+            if self.function_call is None:
+                self.function_call = _ToolCallParts(piece)
+            else:
+                self.function_call.add(piece)
+        for position, call in enumerate(delta.tool_calls or ()):
+            index = position if call.index is None else call.index
+            known = self.calls.get(index)
+            if known is None:
+                self.calls[index] = _ToolCallParts(call)
+            else:
+                known.add(call)
+
+    def join(self, index: int) -> Choices:
+        is_whole = self.finish_reason is not None
+        calls = [self.calls[key].join(is_whole=is_whole) for key in sorted(self.calls)] or None
+        content = "".join(self.content)
+        message = Message(
+            content=content if content or not (calls or self.function_call) else None,
+            function_call=self.function_call.join(is_whole=is_whole).function if self.function_call else None,
+            role=self.role or "assistant",
+            tool_calls=calls,
+            reasoning_content="".join(self.reasoning) or None,
+            **self.extra,
+        )
+        return Choices(
+            index=index,
+            message=message,
+            finish_reason=self.finish_reason,
+            provider_finish_reason=self.provider_finish_reason,
+            logprobs=_join_logprobs(self.logprobs),
+            **self.choice_extra,
+        )
+
+
+#: Fields that say the same on every chunk, so that they are read from the first one only.
+_ON_EVERY_CHUNK = frozenset({"id", "created", "model", "system_fingerprint", "object", "choices"})
+
+
+class Joiner:
+    """Collects the chunks of one stream; ``response()`` at any time gives the answer so far."""
+
+    #: Fields of a chunk that stand for the whole answer; the last one that has a value wins.
+    _kept = ("id", "created", "model", "system_fingerprint", "usage", "conversation_id", "context", "adaptations")
+    _kept_too = ("provider", "request_id", "parsed")
+
+    def __init__(self) -> None:
+        self._choices: dict[int, _ChoiceParts] = {}
+        self._fields: dict[str, Any] = {}
+        self._last: OpenAIObject | None = None
+
+    def add(self, chunk: ModelResponseChunk) -> None:
+        """Take in the next chunk."""
+        for choice in chunk.choices:
+            parts = self._choices.get(choice.index)
+            if parts is None:
+                parts = self._choices[choice.index] = _ChoiceParts()
+            parts.add(choice)
+        if not self._fields or chunk.model_extra or not chunk.model_fields_set <= _ON_EVERY_CHUNK:
+            self._keep(chunk)
+        self._last = chunk
+
+    def _keep(self, chunk: ModelResponseChunk) -> None:
+        for name in (*self._kept, *self._kept_too):
+            value = getattr(chunk, name)
+            if value is not None:
+                self._fields[name] = value
+        self._fields.update(chunk.model_extra or {})
+
+    def response(self) -> ModelResponse | None:
+        """The answer as far as it is known; None before the first chunk."""
+        if self._last is None:
+            return None
+        choices = [self._choices[index].join(index) for index in sorted(self._choices)]
+        return ModelResponse(choices=choices, **self._fields)
+
+
+def _merge(kept: dict[str, Any], new: dict[str, Any]) -> None:
+    """Fields of deltas beyond ours: lists and a refusal come in pieces; of anything else the last value counts."""
+    for name, value in new.items():
+        old = kept.get(name)
+        if old and ((isinstance(old, list) and isinstance(value, list)) or (name == "refusal" and value)):
+            kept[name] = old + value
+        elif value is not None:
+            kept[name] = value
+
+
+def _join_logprobs(pieces: list[Any]) -> Any:
+    if len(pieces) < 2:
+        return pieces[0] if pieces else None
+    joined: dict[str, Any] = {}
+    for piece in pieces:
+        for name, value in dict(piece).items():
+            old = joined.get(name)
+            joined[name] = old + value if isinstance(old, list) and isinstance(value, list) else value or old
+    return joined
+
+
+def to_chunks(response: ModelResponse) -> list[ModelResponseChunk]:
+    """A whole answer as the chunks of a stream, for vendors that answer whole although a stream was asked for."""
+    choices = [
+        StreamingChoices(
+            index=choice.index,
+            finish_reason=choice.finish_reason,
+            provider_finish_reason=choice.provider_finish_reason,
+            logprobs=choice.logprobs,
+            delta=Delta(**{**choice.message.model_dump(), "tool_calls": _numbered(choice.message.tool_calls)}),
+        )
+        for choice in response.choices
+    ]
+    fields = {name: getattr(response, name) for name in (*Joiner._kept, *Joiner._kept_too)}
+    return [ModelResponseChunk(choices=choices, **fields, **(response.model_extra or {}))]
+
+
+def _numbered(calls: list[ToolCall] | None) -> list[ToolCall] | None:
+    if calls is None:
+        return None
+    return [call.model_copy(update={"index": index}) for index, call in enumerate(calls)]

@@ -1,0 +1,318 @@
+"""Connections: pools with our limits, proxies, TLS, and what the network's errors mean. Used by the drivers only.
+
+This module and ``_transport`` are the only ones that know the HTTP library.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.util
+import socket
+import ssl
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import httpcore
+import httpx
+
+from ._proxies import missing_socks_extra, proxy_for
+from ._timeouts import Deadline
+from ._urls import host_of
+from .exceptions import (
+    APIConnectionError,
+    APIError,
+    APIResponseError,
+    APITimeoutError,
+    BadRequestError,
+    StreamInterruptedError,
+)
+
+#: Everything that the HTTP libraries raise when the network or the peer misbehaves.
+NETWORK_ERRORS = (
+    httpx.TransportError,
+    httpx.DecodingError,
+    httpx.InvalidURL,
+    httpx.StreamError,
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+    OSError,
+)
+
+_IDLE_CONNECTIONS = 20
+_IDLE_SECONDS = 60.0
+
+
+# A read may wait for the first token, for the next event, or for what is left of the total: which of them is only known
+# when the read starts. httpcore hands the read limit through to its network backend untouched, so the limit that
+# requests carry is the call's Deadline, and these two backends ask it.
+
+
+def _seconds(limit: Any) -> float | None:
+    return limit.read_seconds() if isinstance(limit, Deadline) else limit
+
+
+class _TimedStream(httpcore.NetworkStream):
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+        self.write, self.close, self.get_extra_info = inner.write, inner.close, inner.get_extra_info  # type: ignore[method-assign]
+
+    def read(self, max_bytes: int, timeout: Any = None) -> bytes:
+        return self._inner.read(max_bytes, _seconds(timeout))
+
+    def start_tls(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
+        return _TimedStream(self._inner.start_tls(*args, **kwargs))
+
+
+class _TimedBackend(httpcore.NetworkBackend):
+    def __init__(self) -> None:
+        self._inner = httpcore.SyncBackend()
+
+    def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
+        return _TimedStream(self._inner.connect_tcp(*args, **kwargs))
+
+    def connect_unix_socket(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
+        return _TimedStream(self._inner.connect_unix_socket(*args, **kwargs))
+
+
+class _AsyncTimedStream(httpcore.AsyncNetworkStream):
+    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
+        self._inner = inner
+        self.write, self.aclose, self.get_extra_info = inner.write, inner.aclose, inner.get_extra_info  # type: ignore[method-assign]
+
+    async def read(self, max_bytes: int, timeout: Any = None) -> bytes:
+        return await self._inner.read(max_bytes, _seconds(timeout))
+
+    async def start_tls(self, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:
+        return _AsyncTimedStream(await self._inner.start_tls(*args, **kwargs))
+
+
+class _AsyncTimedBackend(httpcore.AsyncNetworkBackend):
+    def __init__(self) -> None:
+        self._inner = httpcore.AnyIOBackend()
+
+    async def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:
+        return _AsyncTimedStream(await self._inner.connect_tcp(*args, **kwargs))
+
+    async def connect_unix_socket(self, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:
+        return _AsyncTimedStream(await self._inner.connect_unix_socket(*args, **kwargs))
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    # Reading the certificates costs some 30 ms: once a process, and only when a call needs TLS.
+    return httpx.create_ssl_context()
+
+
+def _pool_options(url: str, proxy: str | None) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "max_connections": None,
+        "max_keepalive_connections": _IDLE_CONNECTIONS,
+        "keepalive_expiry": _IDLE_SECONDS,
+    }
+    if proxy is not None:
+        if urlsplit(proxy).scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
+            raise missing_socks_extra(proxy)
+        try:
+            given = httpx.Proxy(proxy)
+            options["proxy"] = httpcore.Proxy(str(given.url), auth=given.raw_auth)
+        except (ValueError, httpx.InvalidURL):
+            told = "the proxy named in the environment (HTTP_PROXY, HTTPS_PROXY or ALL_PROXY) is no address that works"
+            raise APIConnectionError(f"{told}: {host_of(proxy)!r}. Mend or unset it.", retryable=False) from None
+    if urlsplit(url).scheme == "https" or (proxy or "").startswith("https"):
+        options["ssl_context"] = _tls()
+    return options
+
+
+def _proxy(url: str) -> str | None:
+    return proxy_for(url, urllib.request.getproxies(), lambda host: bool(urllib.request.proxy_bypass(host)))
+
+
+def _to_httpcore(request: httpx.Request) -> httpcore.Request:
+    raw = request.url
+    url = httpcore.URL(scheme=raw.raw_scheme, host=raw.raw_host, port=raw.port, target=raw.raw_path)
+    return httpcore.Request(
+        request.method, url, headers=request.headers.raw, content=request.stream, extensions=request.extensions
+    )
+
+
+class _SyncBody(httpx.SyncByteStream):
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._stream)
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _AsyncBody(httpx.AsyncByteStream):
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        iterator: AsyncIterator[bytes] = self._stream.__aiter__()
+        return iterator
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def ask_at_every_read(response: httpx.Response, deadline: Deadline) -> None:
+    """Have the connection of a caller's own client ask the deadline, too, while this response is read.
+
+    Such a client took its limits when the request was sent. ``network_stream`` is the handle on the connection that
+    httpx offers; a transport without one keeps to the first limit.
+    """
+    stream = response.extensions.get("network_stream")
+    read: Any = getattr(stream, "read", None)
+    if read is not None and hasattr(stream, "__dict__"):
+        vars(stream)["read"] = lambda max_bytes, **_: read(max_bytes, deadline.read_seconds())
+
+
+def leave(response: httpx.Response) -> None:
+    """The connection belongs to its client again."""
+    stream = response.extensions.get("network_stream")
+    if hasattr(stream, "__dict__"):
+        vars(stream).pop("read", None)
+
+
+def hang_up(response: httpx.Response) -> None:
+    """End the connection of a response that another thread is reading, which then sees the end of the stream."""
+    stream = response.extensions.get("network_stream")
+    connection = stream.get_extra_info("socket") if stream is not None else None
+    if connection is None:
+        response.close()
+        return
+    # Closing a socket does not wake up whoever waits for it; shutting it down does.
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+class Connections:
+    """Pooled connections for blocking calls, one pool a proxy; safe to use from many threads."""
+
+    def __init__(self) -> None:
+        self._pools: dict[tuple[bool, str | None], httpcore.ConnectionPool] = {}
+
+    def send(self, request: httpx.Request) -> httpx.Response:
+        """Send the request and return when the reply's headers are here; the body is read from the response."""
+        url = str(request.url)
+        proxy = _proxy(url)
+        key = (request.url.scheme == "https", proxy)
+        pool = self._pools.get(key)
+        if pool is None:
+            pool = httpcore.ConnectionPool(network_backend=_TimedBackend(), **_pool_options(url, proxy))
+            pool = self._pools.setdefault(key, pool)
+        reply = pool.handle_request(_to_httpcore(request))
+        return httpx.Response(
+            reply.status, headers=reply.headers, stream=_SyncBody(reply.stream), extensions=reply.extensions
+        )
+
+    def close(self) -> None:
+        """Close every connection."""
+        pools, self._pools = self._pools, {}
+        for pool in pools.values():
+            pool.close()
+
+
+class AsyncConnections:
+    """The same for one event loop."""
+
+    def __init__(self) -> None:
+        self._pools: dict[tuple[bool, str | None], httpcore.AsyncConnectionPool] = {}
+
+    async def send(self, request: httpx.Request) -> httpx.Response:
+        """Send the request and return when the reply's headers are here; the body is read from the response."""
+        url = str(request.url)
+        proxy = _proxy(url)
+        key = (request.url.scheme == "https", proxy)
+        pool = self._pools.get(key)
+        if pool is None:
+            pool = httpcore.AsyncConnectionPool(network_backend=_AsyncTimedBackend(), **_pool_options(url, proxy))
+            self._pools[key] = pool
+        reply = await pool.handle_async_request(_to_httpcore(request))
+        return httpx.Response(
+            reply.status, headers=reply.headers, stream=_AsyncBody(reply.stream), extensions=reply.extensions
+        )
+
+    async def close(self) -> None:
+        """Close every connection."""
+        pools, self._pools = self._pools, {}
+        for pool in pools.values():
+            await pool.aclose()
+
+
+def translate(
+    error: Exception, deadline: Deadline, url: str, *, part: Literal["head", "body", "stream"] = "head"
+) -> APIError:
+    """Our error for one of the network.
+
+    Made, not raised: the caller raises it outside the ``except`` block, because the original's request holds the key.
+
+    Args:
+        error: one of ``NETWORK_ERRORS``.
+        deadline: the limits that were in force.
+        url: where the call went; only its host is told.
+        part: what was being awaited: the answer's head, its whole body, or the events of a stream.
+    """
+    place = host_of(url) or "that address"
+    text = str(error) or type(error).__name__
+    timeout = _timeout_error(error, deadline, place)
+    if timeout is not None:
+        return timeout
+    if isinstance(error, httpx.DecodingError):
+        return APIResponseError(f"{place} answered with a compressed body that cannot be read ({text}).")
+    if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol, httpcore.UnsupportedProtocol)):
+        return BadRequestError(f"{place!r} is no address that can be called ({text}). Check base_url.")
+    if part == "body":
+        message = f"the answer of {place} was cut short ({text}). Ask again; a retry may be billed twice."
+        return APIConnectionError(message, retryable=False)
+    if part == "stream":
+        return StreamInterruptedError(f"the connection to {place} broke off before the answer was complete ({text}).")
+    return _no_answer(error, place, text)
+
+
+def _timeout_error(error: Exception, deadline: Deadline, place: str) -> APITimeoutError | None:
+    name = type(error).__name__
+    if name in ("ConnectTimeout", "PoolTimeout", "WriteTimeout"):
+        limit = name.removesuffix("Timeout").lower()
+        which, seconds = limit, getattr(deadline.timeouts, limit)
+        if deadline.left() == 0:
+            which, seconds = "total", deadline.timeouts.total
+        happened = "could not be reached" if limit == "connect" else "did not take the request"
+        return APITimeoutError(
+            f"{place} {happened}: the {which} limit of {seconds or 0:g} s ran out. {_raise_limit(which)}",
+            retryable=which == "connect",
+        )
+    if name == "ReadTimeout":
+        which, seconds = deadline.applied
+        message = f"{place} was silent: the {which} limit of {seconds or 0:g} s ran out. {_raise_limit(which)}"
+        return APITimeoutError(message)
+    return None
+
+
+def _raise_limit(which: str) -> str:
+    return f"Allow more with timeout={{{which.replace(' ', '_')!r}: seconds}}."
+
+
+def _no_answer(error: Exception, place: str, text: str) -> APIConnectionError:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, socket.gaierror):
+            return APIConnectionError(
+                f"the name in {place} could not be resolved ({text}). Check base_url and the DNS."
+            )
+        if isinstance(cause, ssl.SSLError):
+            message = f"no trusted TLS connection to {place} ({text}). Behind a company proxy, set SSL_CERT_FILE."
+            return APIConnectionError(message, retryable=False)
+        cause = cause.__cause__ or cause.__context__
+    return APIConnectionError(
+        f"no answer from {place} ({text}). Check that the server runs, the network and the proxy."
+    )

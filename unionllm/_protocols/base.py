@@ -1,0 +1,153 @@
+"""The contract of an adapter, and the facts of a vendor as data.
+
+An adapter translates and nothing else: it opens no socket, does not sleep, reads no clock, environment or file.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from .._urls import host_of
+from ..exceptions import APIError
+
+if TYPE_CHECKING:
+    from .._request import ChatRequest
+    from .._wire import ChunkParser, Flow, HttpRequest, WebSocketRequest
+    from ..schema import ModelResponse
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def frozen(table: Mapping[K, V] | None = None) -> Mapping[K, V]:
+    """A read-only table."""
+    return MappingProxyType(dict(table or {}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """One thing that a vendor wants to know who is calling.
+
+    Args:
+        name: the keyword argument.
+        env: environment variables that may hold it, in order.
+        required: whether a call without it makes no sense.
+    """
+
+    name: str = "api_key"
+    env: tuple[str, ...] = ()
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """One of a vendor's platforms; keys of one are strangers to the others."""
+
+    name: str
+    base_url: str
+    console: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorRule:
+    """What a vendor's error code means. ``retryable`` None: as the class says."""
+
+    cls: type[APIError]
+    retryable: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSpec:
+    """Facts of a vendor.
+
+    Args:
+        name: as the user types it.
+        title: as people call it.
+        regions: the first one is the default.
+        base_url_env: environment variables that may replace the default base URL.
+        docs: the vendor page that the adapter follows, and the day it was read.
+        default_model: used when the caller names none; None means that a model must be named.
+    """
+
+    name: str
+    title: str
+    regions: tuple[Region, ...]
+    credentials: tuple[Credential, ...] = ()
+    base_url_env: tuple[str, ...] = ()
+    docs: str = ""
+    docs_read: str = "2026-11-23"
+    default_model: str | None = None
+
+    @property
+    def base_url(self) -> str:
+        """Base URL of the default region."""
+        return self.regions[0].base_url
+
+    def region(self, name: str) -> Region | None:
+        """The region of that name."""
+        return next((region for region in self.regions if region.name == name), None)
+
+    def region_of(self, url: str) -> Region | None:
+        """The region whose host a URL belongs to."""
+        host = host_of(url)
+        return next((region for region in self.regions if urlsplit(region.base_url).netloc == host), None)
+
+    @property
+    def console(self) -> str:
+        """Where keys are made."""
+        return self.regions[0].console
+
+
+class Adapter(ABC):
+    """What one vendor speaks, as pure translation."""
+
+    spec: ProviderSpec
+
+    def prepare(self, chat: ChatRequest) -> ChatRequest:
+        """The request as this vendor can take it, every change recorded in ``adaptations``.
+
+        Raises:
+            BadRequestError: the request cannot work with this vendor, or ``param_policy="strict"`` forbids the changes.
+        """
+        return chat
+
+    @abstractmethod
+    def complete(self, chat: ChatRequest) -> Flow[ModelResponse]:
+        """The whole answer, as a flow."""
+
+    @abstractmethod
+    def open_stream(self, chat: ChatRequest) -> Flow[HttpRequest | WebSocketRequest]:
+        """The request that opens the stream, after whatever the vendor wants done before it."""
+
+    @abstractmethod
+    def chunk_parser(self, chat: ChatRequest) -> ChunkParser:
+        """A fresh parser for the events of one stream."""
+
+    def thinks(self, model: str) -> bool:
+        """Whether that model may think for minutes before its first token."""
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorFacts:
+    """How a vendor says no.
+
+    Args:
+        codes: the vendor's error code or type → meaning.
+        texts: phrase in the message (lower case) → meaning, for codes that mean several things; looked at first.
+        statuses: HTTP status → meaning, for statuses of the vendor's own making; looked at when no code is known.
+        request_id_headers: where the id of the call stands, in order.
+    """
+
+    codes: Mapping[str, ErrorRule] = field(default_factory=frozen)
+    texts: tuple[tuple[str, ErrorRule], ...] = ()
+    statuses: Mapping[int, ErrorRule] = field(default_factory=frozen)
+    request_id_headers: tuple[str, ...] = ("x-request-id", "request-id", "x-trace-id")
+
+
+JSONObject = dict[str, Any]

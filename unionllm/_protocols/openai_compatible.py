@@ -1,0 +1,295 @@
+"""Chat completions as OpenAI defined them; most vendors are a spec on top of this adapter.
+
+Follows https://platform.openai.com/docs/api-reference/chat (read 2026-11-23).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from .._wire import Flow, Headers, HttpReply, HttpRequest
+from ..exceptions import APIError, APIResponseError, BadRequestError
+from ..schema import Adaptation, ModelResponse, Usage
+from . import errors
+from .base import Adapter, ErrorFacts, ErrorRule, JSONObject, ProviderSpec, frozen
+from .openai_messages import MessageFacts, adapt_messages, take_part
+from .openai_parsing import ODD_SHAPES, OpenAIChunkParser, parse_json, parse_response, parse_usage
+from .parameters import Rule, Thinking
+from .structured_output import adapt_response_format, is_class, schema_of
+
+if TYPE_CHECKING:
+    from .._framing import Event
+    from .._request import ChatRequest
+
+#: Vendors' words for the end of an answer → OpenAI's.
+FINISH_REASONS = frozen(
+    {
+        "stop": "stop",
+        "length": "length",
+        "tool_calls": "tool_calls",
+        "content_filter": "content_filter",
+        "function_call": "function_call",
+        "sensitive": "content_filter",
+        "model_context_window_exceeded": "length",
+        "max_tokens": "length",
+        "normal": "stop",
+        "eos": "stop",
+        "end_turn": "stop",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAISpec(ProviderSpec):
+    """Facts of a vendor that speaks OpenAI's dialect.
+
+    Args:
+        rules: what becomes of parameters that the vendor refuses, applied in order.
+        thinking: families of models, the first that matches counts.
+        messages: what the vendor wants of messages.
+        errors: how the vendor says no.
+        failures: finish reasons that mean "I failed".
+        asks_for_usage: whether a stream's usage must be asked for.
+        json_schema_models: regular expression of the models (in lower case) whose ``response_format`` may be a
+            json_schema; for others it becomes json_object plus an instruction. None: no model.
+    """
+
+    rules: tuple[Rule, ...] = ()
+    thinking: tuple[Thinking, ...] = (Thinking(never=True),)
+    messages: MessageFacts = field(default_factory=MessageFacts)
+    errors: ErrorFacts = field(default_factory=ErrorFacts)
+    failures: Mapping[str, ErrorRule] = field(default_factory=frozen)
+    asks_for_usage: bool = True
+    json_schema_models: str | None = ""
+
+
+class OpenAICompatible(Adapter):
+    """An adapter made of a spec; a vendor overrides a method only for what no field can say."""
+
+    spec: OpenAISpec
+
+    def __init__(self, spec: OpenAISpec) -> None:
+        self.spec = spec
+
+    # What the vendor is asked.
+
+    def prepare(self, chat: ChatRequest) -> ChatRequest:
+        """See ``Adapter``."""
+        if chat.param_policy == "raw":
+            wanted: Any = chat.params.get("response_format")
+            params = {**chat.params, "response_format": schema_of(wanted)} if is_class(wanted) else dict(chat.params)
+            return replace(chat, params=params)
+        model = chat.model.lower()
+        params = dict(chat.params)
+        changes = self.adapt_params(chat, params)
+        for rule in self.spec.rules:
+            changes.extend(rule.apply(params, model))
+        family = self.family(model)
+        changes.extend(family.translate(params))
+        changes.extend(self.adapt_translated(chat, params))
+        messages, message_changes = adapt_messages(
+            chat.messages, self.spec.messages, thinks=family.is_on(params), adapt_part=self.part_rule(chat)
+        )
+        changes.extend(message_changes)
+        pattern = self.spec.json_schema_models
+        takes_schema = pattern is not None and re.match(pattern, model) is not None
+        messages, format_changes = adapt_response_format(params, messages, takes_schema=takes_schema)
+        changes.extend(format_changes)
+        if chat.param_policy == "strict":
+            _refuse(self.spec, changes)
+        return replace(chat, params=params, messages=tuple(messages), adaptations=tuple(changes))
+
+    def adapt_params(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
+        """What this vendor wants done to parameters before the rules; changes ``params`` in place."""
+        return []
+
+    def adapt_translated(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
+        """The same after thinking was translated."""
+        return []
+
+    def part_rule(self, chat: ChatRequest) -> Any:
+        """How a content part that is not text is sent to this model."""
+        return take_part
+
+    def family(self, model: str) -> Thinking:
+        """How that model, named in lower case, thinks."""
+        return next((known for known in self.spec.thinking if known.matches(model)), Thinking(never=True))
+
+    def thinks(self, model: str) -> bool:
+        """See ``Adapter``."""
+        return not self.family(model.lower()).never
+
+    def url(self, chat: ChatRequest) -> str:
+        """Where the call goes."""
+        query = f"?{urlencode(chat.extra_query)}" if chat.extra_query else ""
+        return f"{chat.base_url}/chat/completions{query}"
+
+    def headers(self, chat: ChatRequest) -> Headers:
+        """Headers of the call, the key among them."""
+        key = chat.credentials.get("api_key")
+        headers = Headers({"content-type": "application/json"})
+        headers["accept"] = "text/event-stream" if chat.stream else "application/json"
+        if key:
+            headers["authorization"] = f"Bearer {key}"
+        for name, value in chat.extra_headers.items():
+            headers[name.lower()] = value
+        return headers
+
+    def body(self, chat: ChatRequest) -> JSONObject:
+        """The JSON body of the call."""
+        body: JSONObject = {"model": chat.model, "messages": list(chat.messages), **chat.params}
+        if chat.stream:
+            body["stream"] = True
+            if self.spec.asks_for_usage:
+                options = body.get("stream_options") or {}
+                if not isinstance(options, Mapping):
+                    raise BadRequestError(f"{self.spec.name}: stream_options={options!r} is no dict.")
+                body["stream_options"] = {"include_usage": True, **options}
+        return {**body, **chat.extra_body}
+
+    def build_request(self, chat: ChatRequest) -> HttpRequest:
+        """The HTTP request of the call."""
+        content = encode_body(self.spec, self.body(chat))
+        return HttpRequest(url=self.url(chat), headers=self.headers(chat), content=content, secrets=chat.secrets)
+
+    # The flows.
+
+    def complete(self, chat: ChatRequest) -> Flow[ModelResponse]:
+        """See ``Adapter``."""
+        reply = yield self.build_request(chat)
+        return self.to_response(chat, reply)
+
+    def open_stream(self, chat: ChatRequest) -> Flow[HttpRequest]:
+        """See ``Adapter``."""
+        yield from ()
+        return self.build_request(chat)
+
+    def chunk_parser(self, chat: ChatRequest) -> OpenAIChunkParser:
+        """See ``Adapter``."""
+        return OpenAIChunkParser(self, chat)
+
+    # What the vendor answered.
+
+    def to_response(self, chat: ChatRequest, reply: HttpReply) -> ModelResponse:
+        """A whole reply as an answer, or the error that it is."""
+        data = parse_json(reply.content)
+        if reply.status >= 300 or self.is_error(data):
+            text = data if data is not None else reply.content.decode("utf-8", "replace")[:2000]
+            raise self.error(chat, text, reply=reply)
+        if not isinstance(data, dict):
+            text = reply.content[:1000].decode("utf-8", "replace").strip()
+            raise self.unreadable(chat, "the answer is no JSON object", text, reply.status)
+        if not _are_choices(data.get("choices")):
+            text = reply.content[:1000].decode("utf-8", "replace").strip()
+            raise self.unreadable(chat, "the answer holds no choices", text, reply.status)
+        try:
+            response = parse_response(self, chat, data)
+        except ODD_SHAPES:
+            response = None
+        if response is None:
+            text = reply.content[:1000].decode("utf-8", "replace")
+            raise self.unreadable(chat, "the answer makes no sense", text, reply.status)
+        told = self.request_id(reply)
+        response.request_id = told or response.request_id
+        for choice in response.choices:
+            self.check_finish(chat, choice.provider_finish_reason, response)
+        return response
+
+    def is_error(self, data: Any) -> bool:
+        """Whether a decoded body or event is an error."""
+        return errors.has_error(data)
+
+    def error(
+        self, chat: ChatRequest, data: Any, *, reply: HttpReply | None = None, event: Event | None = None
+    ) -> APIError:
+        """The error that a body, or an event in a stream, means."""
+        status = reply.status if reply is not None else 200
+        if reply is not None and status >= 300 and not isinstance(data, (dict, list)):
+            data = _first_words(str(data))
+        return errors.refusal(
+            self.spec,
+            self.spec.errors,
+            chat,
+            data=data,
+            status=status,
+            headers=reply.headers if reply is not None else {},
+            url=reply.url if reply is not None else chat.base_url,
+            now=reply.received_at if reply is not None else chat.now,
+        )
+
+    def request_id(self, reply: HttpReply | None) -> str | None:
+        """The vendor's id of a call, from the reply's headers."""
+        headers = reply.headers if reply is not None else {}
+        return next((headers[name] for name in self.spec.errors.request_id_headers if headers.get(name)), None)
+
+    def unreadable(self, chat: ChatRequest, what: str, text: str, status: int | None = None) -> APIResponseError:
+        """The error for an answer that makes no sense."""
+        return errors.unreadable(self.spec, chat, what, text, status)
+
+    def finish_reason(self, word: str | None) -> str | None:
+        """OpenAI's word for a vendor's finish reason; None for a word nobody knows, rather than an invented "stop"."""
+        return FINISH_REASONS.get(word or "") if isinstance(word, str) else None
+
+    def check_finish(self, chat: ChatRequest, word: str | None, partial: ModelResponse | None = None) -> None:
+        """Raise if the vendor's finish reason means that it failed."""
+        rule = self.spec.failures.get(word or "")
+        if rule is not None:
+            raise rule.cls(
+                f"{self.spec.name}: the vendor broke the answer off (finish_reason {word!r}). "
+                "What had arrived is in .partial; ask again.",
+                provider=chat.provider,
+                model=chat.model,
+                code=word,
+                retryable=rule.retryable,
+                partial=partial,
+            )
+
+    def usage(self, raw: Any) -> Usage | None:
+        """Token counts; None when the vendor did not say."""
+        return parse_usage(raw)
+
+    def adjust_message(self, raw: JSONObject) -> JSONObject:
+        """A message or delta as the vendor sent it, with its oddities set right."""
+        return raw
+
+
+def _are_choices(choices: Any) -> bool:
+    """Whether that is a list with an answer in it."""
+    if not isinstance(choices, list) or not choices:
+        return False
+    answers = [choice.get("message") or choice.get("delta") for choice in choices if isinstance(choice, dict)]
+    return bool(answers) and all(isinstance(answer, dict) for answer in answers)
+
+
+def encode_body(spec: ProviderSpec, body: JSONObject) -> bytes:
+    """The body as JSON.
+
+    Raises:
+        BadRequestError: a value that JSON cannot carry.
+    """
+    try:
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadRequestError(
+            f"{spec.name}: the request cannot be written as JSON ({error}). "
+            "Messages and parameters may hold text, numbers, true, false, null, lists and dicts only."
+        ) from None
+
+
+def _refuse(spec: ProviderSpec, changes: list[Adaptation]) -> None:
+    refused = [change for change in changes if change.action != "added"]
+    if refused:
+        told = "; ".join(f"{change.parameter}={change.given!r}: {change.reason}" for change in refused)
+        raise BadRequestError(
+            f"{spec.name} does not take this request as given ({told}). "
+            'Change it, or let param_policy="adapt" do it, or send it all the same with param_policy="raw".'
+        )
+
+
+def _first_words(text: str) -> str:
+    return " ".join(text.split())[:200]

@@ -1,0 +1,395 @@
+"""OpenAI's chat completion shape, read the way vendors really write it: whole bodies and stream events → our schema.
+
+Read tolerantly: usage may sit in the choice, tool calls may lack an index or carry their arguments as an object, the
+role may be repeated, a last event may repeat the whole message.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from .._framing import Event
+from .._wire import HttpReply
+from ..exceptions import APIResponseError, StreamInterruptedError
+from ..schema import (
+    Choices,
+    CompletionTokensDetails,
+    Delta,
+    Function,
+    Message,
+    ModelResponse,
+    ModelResponseChunk,
+    PromptTokensDetails,
+    StreamingChoices,
+    ToolCall,
+    Usage,
+)
+from .base import JSONObject
+
+if TYPE_CHECKING:
+    from .._request import ChatRequest
+    from .openai_compatible import OpenAICompatible
+
+_BODY_FIELDS = frozenset({"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "request_id"})
+_OURS = frozenset({"adaptations", "context", "conversation_id", "parsed", "provider", "provider_finish_reason"})
+_CHOICE_FIELDS = frozenset({"index", "finish_reason", "message", "delta", "logprobs", "usage"})
+_MESSAGE_FIELDS = frozenset({"role", "content", "reasoning_content", "reasoning", "tool_calls", "function_call"})
+_OPTIONAL_MESSAGE_FIELDS = ("refusal", "annotations", "audio")
+
+#: What reading raises when a vendor's values have not the types that they should have.
+ODD_SHAPES = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+
+MakeId = Callable[[], str]
+
+
+def parse_usage(raw: Any) -> Usage | None:
+    """Token counts, wherever the vendor put the cached and the reasoning ones. None when it did not say."""
+    if not isinstance(raw, dict) or not raw:
+        return None
+    known: JSONObject = {name: _count(raw.get(name)) for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
+    prompt, completion = known["prompt_tokens"], known["completion_tokens"]
+    if known["total_tokens"] is None and prompt is not None and completion is not None:
+        known["total_tokens"] = prompt + completion
+    extra = {name: value for name, value in raw.items() if name not in known}
+    cached = _first_count(raw.get("cached_tokens"), raw.get("prompt_cache_hit_tokens"))
+    known["prompt_tokens_details"] = _details(
+        PromptTokensDetails, extra.pop("prompt_tokens_details", None), "cached_tokens", cached
+    )
+    known["completion_tokens_details"] = _details(
+        CompletionTokensDetails,
+        extra.pop("completion_tokens_details", None),
+        "reasoning_tokens",
+        _count(raw.get("reasoning_tokens")),
+    )
+    return Usage.build(known, extra)
+
+
+def _count(value: Any) -> int | None:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return int(value) if is_number and math.isfinite(value) else None
+
+
+def _word(value: Any) -> str | None:
+    """A short text such as an id; None when the vendor said nothing."""
+    return None if value is None or value == "" else str(value)
+
+
+def _first_count(*values: Any) -> int | None:
+    return next((count for count in map(_count, values) if count is not None), None)
+
+
+def _details(cls: Any, raw: Any, name: str, fallback: int | None) -> Any:
+    given = dict(raw) if isinstance(raw, dict) else {}
+    count = _first_count(fallback, given.pop(name, None))
+    return None if count is None and not given else cls.build({name: count}, given)
+
+
+def parse_tool_call(raw: Any, make_id: MakeId) -> ToolCall:
+    """One tool call of a whole message; arguments become JSON text, a missing id is made."""
+    raw = raw if isinstance(raw, dict) else {}
+    function = _function(raw.get("function"))
+    function.arguments = function.arguments or "{}"
+    extra = {name: value for name, value in raw.items() if name not in ("id", "type", "function", "index")}
+    known = {
+        "id": _word(raw.get("id")) or f"call_{make_id()}",
+        "type": _word(raw.get("type")) or "function",
+        "function": function,
+    }
+    return ToolCall.build(known, extra)
+
+
+def _function(raw: Any) -> Function:
+    raw = raw if isinstance(raw, dict) else {}
+    arguments = raw.get("arguments")
+    if arguments is not None and not isinstance(arguments, str):
+        arguments = json.dumps(arguments, ensure_ascii=False)
+    extra = {name: value for name, value in raw.items() if name not in ("name", "arguments")}
+    return Function.build({"name": _word(raw.get("name")), "arguments": arguments}, extra)
+
+
+def _text(value: Any) -> str | None:
+    """Content as text: a string, or the text parts of a list."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        parts = (part if isinstance(part, str) else (part or {}).get("text") for part in value)
+        return "".join(part for part in parts if isinstance(part, str))
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _reasoning(raw: JSONObject) -> str | None:
+    return _text(raw.get("reasoning_content")) or _text(raw.get("reasoning")) or None
+
+
+def _extra(raw: JSONObject, known: frozenset[str]) -> JSONObject:
+    """A vendor's further fields; one that bears the name of a field of ours is kept beside it."""
+    return {f"vendor_{name}" if name in _OURS else name: value for name, value in raw.items() if name not in known}
+
+
+def parse_message(raw: JSONObject, make_id: MakeId) -> Message:
+    """The message of a whole answer."""
+    calls = raw.get("tool_calls")
+    # One vendor sends a single call as an object instead of a list.
+    calls = [calls] if isinstance(calls, dict) else calls
+    known: JSONObject = {
+        "content": _text(raw.get("content")),
+        "role": _word(raw.get("role")) or "assistant",
+        "reasoning_content": _reasoning(raw),
+        "tool_calls": [parse_tool_call(call, make_id) for call in calls] if calls else None,
+        "function_call": _function(raw["function_call"]) if raw.get("function_call") else None,
+    }
+    extra = _extra(raw, _MESSAGE_FIELDS)
+    known.update({name: extra.pop(name) for name in _OPTIONAL_MESSAGE_FIELDS if name in extra})
+    return Message.build(known, extra)
+
+
+def parse_response(dialect: OpenAICompatible, chat: ChatRequest, data: JSONObject) -> ModelResponse:
+    """A whole body that is known to be no error."""
+    raw_choices = [raw for raw in data.get("choices") or [] if isinstance(raw, dict)]
+    choices = []
+    for position, raw in enumerate(raw_choices):
+        word = raw.get("finish_reason") or None
+        message = dialect.adjust_message(raw.get("message") or raw.get("delta") or {})
+        known = {
+            "index": _first_count(raw.get("index"), position),
+            "message": parse_message(message, chat.make_id),
+            "finish_reason": dialect.finish_reason(word),
+            "provider_finish_reason": word,
+            "logprobs": raw.get("logprobs"),
+        }
+        choices.append(Choices.build(known, _extra(raw, _CHOICE_FIELDS)))
+    usages = (dialect.usage(raw) for raw in (data.get("usage"), *(raw.get("usage") for raw in raw_choices)))
+    return ModelResponse.build(
+        {
+            "id": str(data.get("id") or chat.make_id()),
+            "choices": choices,
+            "created": _count(data.get("created")) or int(chat.now),
+            "model": str(data.get("model") or chat.model),
+            "system_fingerprint": _word(data.get("system_fingerprint")),
+            "usage": next(filter(None, usages), None),
+            "adaptations": list(chat.adaptations) or None,
+            "request_id": _request_id(data),
+        },
+        _extra(data, _BODY_FIELDS),
+    )
+
+
+def _request_id(data: JSONObject) -> str | None:
+    given = data.get("request_id")
+    return str(given) if given else None
+
+
+class ToolCallIndexes:
+    """Which call a piece belongs to, when vendors leave out, repeat or misstate the index."""
+
+    def __init__(self) -> None:
+        self._ids: list[str | None] = []
+        self._places: dict[int, int] = {}
+        self._named: set[int] = set()
+
+    def place(self, raw: JSONObject, position: int) -> tuple[int, bool]:
+        """Our index of the call, and whether this is its first piece."""
+        given, call_id = raw.get("index"), _word(raw.get("id"))
+        if call_id is not None and call_id in self._ids:
+            return self._ids.index(call_id), False
+        if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
+            known = self._places.get(given)
+            # The same index with another id is another call: one vendor numbers every call 0.
+            if known is not None and (call_id is None or self._ids[known] is None):
+                self._ids[known] = self._ids[known] or call_id
+                return known, False
+            place = self._places[given] = self._new(call_id)
+            return place, True
+        if call_id is None and self._ids and not (raw.get("function") or {}).get("name"):
+            return len(self._ids) - 1, False
+        return self._new(call_id), True
+
+    def _new(self, call_id: str | None) -> int:
+        self._ids.append(call_id)
+        return len(self._ids) - 1
+
+    def piece(self, raw: Any, position: int, make_id: MakeId) -> ToolCall:
+        """One piece of one call, as our schema: id, type and name on the first piece only."""
+        raw = raw if isinstance(raw, dict) else {}
+        place, is_first = self.place(raw, position)
+        function = _function(raw.get("function"))
+        if place in self._named:
+            function.name = None
+        elif function.name:
+            self._named.add(place)
+        known: JSONObject = {"index": place, "function": function, "id": None, "type": None}
+        if is_first:
+            known["id"] = self._ids[place] = _word(raw.get("id")) or f"call_{make_id()}"
+            known["type"] = _word(raw.get("type")) or "function"
+        extra = {name: value for name, value in raw.items() if name not in ("id", "type", "function", "index")}
+        return ToolCall.build(known, extra)
+
+
+class OpenAIChunkParser:
+    """The events of one stream.
+
+    The finish reason is held back until usage has come, so that one last chunk carries both; text that came with it is
+    given out at once.
+    """
+
+    framing = "sse"
+
+    def __init__(self, dialect: OpenAICompatible, chat: ChatRequest) -> None:
+        self.is_done = False
+        self._dialect = dialect
+        self._chat = chat
+        self._head: JSONObject = {}
+        self._finished: dict[int, str] = {}
+        self._usage: Usage | None = None
+        self._started: set[int] = set()
+        self._calls: dict[int, ToolCallIndexes] = {}
+        self._late: JSONObject = {}
+        self._reply: HttpReply | None = None
+
+    def start(self, head: HttpReply) -> None:
+        """See ``ChunkParser``."""
+        self._reply = head
+
+    @property
+    def has_finished(self) -> bool:
+        """Whether a finish reason was read."""
+        return bool(self._finished) and self._started <= self._finished.keys()
+
+    def feed(self, event: Event) -> Iterable[ModelResponseChunk]:
+        """See ``ChunkParser``."""
+        try:
+            return self._read(event)
+        except ODD_SHAPES:
+            pass
+        raise self._dialect.unreadable(self._chat, "an event of the stream makes no sense", event.data)
+
+    def _read(self, event: Event) -> Iterable[ModelResponseChunk]:
+        text = event.data.strip()
+        if not text:
+            return ()
+        if text == "[DONE]":
+            self.is_done = True
+            return ()
+        try:
+            data = json.loads(text)
+        except ValueError:
+            data = None
+        if not isinstance(data, dict):
+            raise self._dialect.unreadable(self._chat, "an event of the stream is no JSON object", text)
+        if self._dialect.is_error(data):
+            raise self._dialect.error(self._chat, data, reply=self._reply, event=event)
+        return self._chunk(data)
+
+    def _chunk(self, data: JSONObject) -> Iterable[ModelResponseChunk]:
+        if not self._head:
+            self._head = self._first_head(data)
+        if data.get("usage"):
+            self._usage = self._dialect.usage(data["usage"]) or self._usage
+        choices = []
+        for raw in data.get("choices") or ():
+            choice = self._choice(raw) if isinstance(raw, dict) else None
+            if choice is not None:
+                choices.append(choice)
+        extra = _extra(data, _BODY_FIELDS)
+        if not choices:
+            self._late.update(extra)
+            return ()
+        return (ModelResponseChunk.build({**self._head, "choices": choices}, extra),)
+
+    def _first_head(self, data: JSONObject) -> JSONObject:
+        chat = self._chat
+        return {
+            "id": str(data.get("id") or chat.make_id()),
+            "created": _count(data.get("created")) or int(chat.now),
+            "model": str(data.get("model") or chat.model),
+            "system_fingerprint": _word(data.get("system_fingerprint")),
+            # Also in what is left of a stream that broke off.
+            "provider": chat.provider or None,
+            "request_id": _request_id(data) or self._dialect.request_id(self._reply),
+        }
+
+    def _choice(self, raw: JSONObject) -> StreamingChoices | None:
+        index = _count(raw.get("index")) or 0
+        if raw.get("usage"):
+            self._usage = self._dialect.usage(raw["usage"]) or self._usage
+        word = raw.get("finish_reason")
+        if word and word != "null":
+            self._finished[index] = word
+        delta = raw.get("delta")
+        if delta is None and index not in self._started:
+            delta = raw.get("message")
+        made = self._delta(index, delta or {})
+        if made is None and raw.get("logprobs") is None:
+            return None
+        known = {"index": index, "delta": made or Delta.build({}), "logprobs": raw.get("logprobs")}
+        return StreamingChoices.build(known, _extra(raw, _CHOICE_FIELDS))
+
+    def _delta(self, index: int, raw: JSONObject) -> Delta | None:
+        raw = self._dialect.adjust_message(raw)
+        known: JSONObject = {}
+        content, reasoning, calls = raw.get("content"), _reasoning(raw), raw.get("tool_calls")
+        if content:
+            known["content"] = _text(content)
+        if reasoning:
+            known["reasoning_content"] = reasoning
+        if calls:
+            known["tool_calls"] = self._tool_calls(index, [calls] if isinstance(calls, dict) else calls)
+        if raw.get("function_call"):
+            known["function_call"] = _function(raw["function_call"])
+        extra = {name: value for name, value in raw.items() if name not in _MESSAGE_FIELDS and value is not None}
+        if index not in self._started and (known or extra or "role" in raw or "content" in raw):
+            self._started.add(index)
+            known["role"] = _word(raw.get("role")) or "assistant"
+            known.setdefault("content", _text(content))
+        return Delta.build(known, extra) if known or extra else None
+
+    def _tool_calls(self, index: int, raw: list[Any]) -> list[ToolCall]:
+        indexes = self._calls.get(index)
+        if indexes is None:
+            indexes = self._calls[index] = ToolCallIndexes()
+        return [indexes.piece(call, position, self._chat.make_id) for position, call in enumerate(raw)]
+
+    def read_body(self, reply: HttpReply) -> Iterable[ModelResponseChunk]:
+        """See ``ChunkParser``."""
+        from .._join import to_chunks
+
+        chunks = to_chunks(self._dialect.to_response(self._chat, reply))
+        self.is_done = True
+        return chunks
+
+    def end(self) -> Iterable[ModelResponseChunk]:
+        """See ``ChunkParser``."""
+        dialect, chat = self._dialect, self._chat
+        if not self.has_finished and not self.is_done:
+            raise StreamInterruptedError(
+                f"{chat.provider}: the stream ended without the vendor's end signal, so the answer is not whole. "
+                "What had arrived is in .partial; ask again, or continue from there."
+            )
+        if not self._head:
+            raise APIResponseError(f"{chat.provider}: the stream ended without a single chunk. Ask again.")
+        for word in self._finished.values():
+            dialect.check_finish(chat, word)
+        choices = [
+            StreamingChoices.build(
+                {
+                    "index": index,
+                    "delta": Delta.build({}),
+                    "finish_reason": dialect.finish_reason(word),
+                    "provider_finish_reason": word,
+                }
+            )
+            for index, word in sorted(self._finished.items())
+        ] or [StreamingChoices.build({"index": 0, "delta": Delta.build({})})]
+        known = {**self._head, "choices": choices, "usage": self._usage, "adaptations": list(chat.adaptations) or None}
+        return (ModelResponseChunk.build(known, self._late),)
+
+
+def parse_json(content: bytes) -> Any:
+    """The decoded body, or None when it is no JSON. Blank lines sent to keep a connection alive may precede it."""
+    try:
+        return json.loads(content.decode("utf-8-sig").strip())
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,233 @@
+"""What vendors refuse, as data: small rules that rename, clamp, replace or drop a parameter, and say so.
+
+Rules work on a copy of the caller's parameters and return the changes they made; ``param_policy`` decides what becomes
+of those.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ..exceptions import BadRequestError
+from ..schema import Adaptation
+from .base import JSONObject, frozen
+
+
+class Rule(Protocol):
+    """One thing that a vendor does not take as given."""
+
+    def apply(self, params: JSONObject, model: str) -> Iterable[Adaptation]:
+        """Change ``params`` in place; return what was changed. ``model`` is in lower case."""
+
+
+def adaptation(parameter: str, action: str, given: Any, sent: Any, reason: str) -> Adaptation:
+    """A record of one change."""
+    return Adaptation(parameter=parameter, action=action, given=given, sent=sent, reason=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """The vendor knows the parameter by another name. If both are given, the vendor's own name wins."""
+
+    old: str
+    new: str
+
+    def apply(self, params: JSONObject, model: str) -> Iterable[Adaptation]:
+        """See ``Rule``."""
+        if self.old not in params:
+            return []
+        value = params.pop(self.old)
+        if self.new in params:
+            return [adaptation(self.old, "dropped", value, None, f"{self.new} is given too, and means the same")]
+        params[self.new] = value
+        return [adaptation(self.old, "renamed", self.old, self.new, f"the vendor calls it {self.new}")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drop:
+    """The vendor refuses or ignores these parameters, on models that match ``models`` (all by default)."""
+
+    names: tuple[str, ...]
+    reason: str = "the vendor does not know it"
+    models: str = ""
+
+    def apply(self, params: JSONObject, model: str) -> Iterable[Adaptation]:
+        """See ``Rule``."""
+        if not re.match(self.models, model):
+            return []
+        found = [name for name in self.names if name in params]
+        return [adaptation(name, "dropped", params.pop(name), None, self.reason) for name in found]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clamp:
+    """The vendor takes a number within bounds only."""
+
+    name: str
+    low: float
+    high: float
+    models: str = ""
+
+    def apply(self, params: JSONObject, model: str) -> Iterable[Adaptation]:
+        """See ``Rule``."""
+        given = params.get(self.name)
+        if isinstance(given, bool) or not isinstance(given, (int, float)) or not re.match(self.models, model):
+            return []
+        if self.low <= given <= self.high:
+            return []
+        params[self.name] = sent = min(max(given, self.low), self.high)
+        return [adaptation(self.name, "clamped", given, sent, f"the vendor takes {self.low:g} to {self.high:g}")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Only:
+    """The vendor takes some values only; any other one is replaced by ``instead`` (None: left out)."""
+
+    name: str
+    values: tuple[Any, ...]
+    instead: Any = None
+    models: str = ""
+    reason: str = ""
+
+    def apply(self, params: JSONObject, model: str) -> Iterable[Adaptation]:
+        """See ``Rule``."""
+        if self.name not in params or params[self.name] in self.values or not re.match(self.models, model):
+            return []
+        given = params.pop(self.name)
+        reason = self.reason or f"the vendor takes only {', '.join(map(repr, self.values))}"
+        if self.instead is None:
+            return [adaptation(self.name, "dropped", given, None, reason)]
+        params[self.name] = self.instead
+        return [adaptation(self.name, "replaced", given, self.instead, reason)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtMost:
+    """The vendor takes a list with so many entries at most; the first ones are kept. A single value becomes a list."""
+
+    name: str
+    count: int
+
+    def apply(self, params: JSONObject, model: str) -> Iterable[Adaptation]:
+        """See ``Rule``."""
+        given = params.get(self.name)
+        if not isinstance(given, (str, list, tuple)):
+            return []
+        entries = [given] if isinstance(given, str) else list(given)
+        params[self.name] = sent = entries[: self.count]
+        if len(entries) <= self.count:
+            return []
+        return [adaptation(self.name, "clamped", entries, sent, f"the vendor takes {self.count} at most")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thinking:
+    """How a family of models is told to think, or not to.
+
+    Args:
+        models: regular expression, matched at the start of the model's name in lower case.
+        types: values of ``thinking.type`` that the family knows; none: it has no such switch.
+        efforts: ``reasoning_effort`` → the vendor's word for it; none: it knows no levels.
+        always: it cannot be told not to think.
+        never: it does not think.
+        on_by_default: it thinks when nobody says anything.
+        keys: further keys of the ``thinking`` object that the family knows.
+    """
+
+    models: str = ""
+    types: tuple[str, ...] = ("enabled", "disabled")
+    efforts: Mapping[str, str] = field(default_factory=frozen)
+    always: bool = False
+    never: bool = False
+    on_by_default: bool = True
+    keys: tuple[str, ...] = ()
+
+    def matches(self, model: str) -> bool:
+        """Whether a model, named in lower case, is of this family."""
+        return re.match(self.models, model) is not None
+
+    def is_on(self, params: Mapping[str, Any]) -> bool:
+        """Whether a call with these (translated) parameters thinks."""
+        if self.never or self.always:
+            return self.always
+        thinking = params.get("thinking")
+        if isinstance(thinking, dict):
+            return thinking.get("type") != "disabled"
+        return self.on_by_default and params.get("reasoning_effort") not in ("none", "minimal")
+
+    def translate(self, params: JSONObject) -> list[Adaptation]:
+        """Replace ``thinking`` and ``reasoning_effort`` in ``params`` by what the family understands."""
+        thinking, effort = _switch(params.pop("thinking", None)), params.pop("reasoning_effort", None)
+        if thinking is None and effort is None:
+            return []
+        wants_off = (thinking or {}).get("type") == "disabled" or (thinking is None and effort == "none")
+        if self.never:
+            return [] if wants_off else _refused(thinking, effort, "this model does not think")
+        if wants_off:
+            return self._off(params, thinking, effort)
+        return [*self._on(params, thinking), *self._level(params, thinking, effort)]
+
+    def _off(self, params: JSONObject, thinking: JSONObject | None, effort: Any) -> list[Adaptation]:
+        if self.always:
+            return _refused(thinking, effort, "this model always thinks")
+        if "disabled" in self.types:
+            params["thinking"] = {"type": "disabled"}
+            return []
+        params["reasoning_effort"] = self.efforts.get("none", "none")
+        return []
+
+    def _on(self, params: JSONObject, thinking: JSONObject | None) -> list[Adaptation]:
+        if thinking is None:
+            return []
+        if not self.types:
+            # It thinks anyway, so that nothing is lost but the word.
+            return _refused(thinking, None, "this model always thinks and has no switch")
+        sent = {key: value for key, value in thinking.items() if key == "type" or key in self.keys}
+        kind = sent.get("type")
+        changes = [
+            adaptation(f"thinking.{key}", "dropped", thinking[key], None, "the vendor does not know it")
+            for key in thinking
+            if key not in sent
+        ]
+        if kind not in self.types:
+            sent["type"] = self.types[0]
+            changes.append(adaptation("thinking.type", "replaced", kind, self.types[0], f"it takes {self.types}"))
+        params["thinking"] = sent
+        return changes
+
+    def _level(self, params: JSONObject, thinking: JSONObject | None, effort: Any) -> list[Adaptation]:
+        if effort is None:
+            return []
+        if not self.efforts:
+            if not self.types:
+                return _refused(None, effort, "this model has no levels of effort")
+            params.setdefault("thinking", {"type": self.types[0]})
+            reason = "this model can think or not, but has no levels"
+            return [adaptation("reasoning_effort", "replaced", effort, params["thinking"], reason)]
+        sent = self.efforts.get(effort) if isinstance(effort, str) else None
+        if sent is None:
+            return _refused(None, effort, f"this model knows {', '.join(self.efforts)}")
+        params["reasoning_effort"] = sent
+        if sent == effort:
+            return []
+        return [adaptation("reasoning_effort", "replaced", effort, sent, f"the vendor's word for it is {sent}")]
+
+
+def _switch(given: Any) -> JSONObject | None:
+    if given is None:
+        return None
+    if isinstance(given, bool):
+        return {"type": "enabled" if given else "disabled"}
+    if isinstance(given, str):
+        return {"type": given}
+    if isinstance(given, Mapping):
+        return {"type": "enabled", **given}
+    raise BadRequestError(f'thinking={given!r}: give True, False or a dict such as {{"type": "enabled"}}.')
+
+
+def _refused(thinking: JSONObject | None, effort: Any, reason: str) -> list[Adaptation]:
+    changes = [] if thinking is None else [adaptation("thinking", "dropped", thinking, None, reason)]
+    return changes if effort is None else [*changes, adaptation("reasoning_effort", "dropped", effort, None, reason)]

@@ -1,0 +1,90 @@
+"""One opened stream as plain values: bytes in, chunks out. Both drivers pump the same reader."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from ._framing import DECODERS, MAX_EVENT_BYTES, Decoder
+from ._wire import ChunkParser, HttpReply
+from .exceptions import APIError
+
+if TYPE_CHECKING:
+    from .schema import ModelResponseChunk
+
+#: Pieces after the end signal that are read and dropped, in the hope of an orderly end and a reusable connection.
+_PATIENCE = 16
+
+
+class StreamReader:
+    """Framing and parser of one stream.
+
+    Args:
+        parser: the vendor's chunk parser.
+        status, headers, url: of the reply, for errors.
+    """
+
+    def __init__(self, parser: ChunkParser, status: int, headers: Mapping[str, str], url: str) -> None:
+        self._parser = parser
+        self._decoder: Decoder = DECODERS[parser.framing](MAX_EVENT_BYTES)
+        self._head = (status, headers, url)
+        self._late_pieces = 0
+        parser.start(self.reply(b""))
+        #: What ended the stream, once something did; for the driver to raise.
+        self.failure: APIError | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the vendor's end signal was read."""
+        return self._parser.is_done
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the vendor goes on sending after its end signal, so that waiting for the end is no use."""
+        return self._late_pieces > _PATIENCE
+
+    @property
+    def has_finished(self) -> bool:
+        """Whether the answer is complete, end signal or not."""
+        return self._parser.has_finished
+
+    def feed(self, data: bytes) -> Iterator[ModelResponseChunk]:
+        """The chunks that ``data`` completes; those before an error are given first."""
+        if self._parser.is_done:
+            self._late_pieces += 1
+            return
+        try:
+            for event in self._decoder.feed(data):
+                yield from self._parser.feed(event)
+                if self._parser.is_done:
+                    yield from self._parser.end()
+                    return
+        except APIError as error:
+            self._fail(error)
+
+    def end(self) -> Iterator[ModelResponseChunk]:
+        """The chunks that the end of the body completes."""
+        try:
+            for event in self._decoder.end():
+                yield from self._parser.feed(event)
+            if self._decoder.body is not None:
+                yield from self._parser.read_body(self.reply(bytes(self._decoder.body)))
+            else:
+                yield from self._parser.end()
+        except APIError as error:
+            self._fail(error)
+
+    def _fail(self, error: APIError) -> None:
+        # The frames that the error went through hold the vendor's words in their local variables, and a vendor may
+        # echo the key: they do not go with it.
+        self.failure = error.with_traceback(None)
+
+    def refuse(self, content: bytes) -> list[ModelResponseChunk]:
+        """The reply had no event stream at all; ``content`` is its whole body."""
+        return list(self._parser.read_body(self.reply(content)))
+
+    def reply(self, content: bytes) -> HttpReply:
+        """The reply with that body."""
+        status, headers, url = self._head
+        return HttpReply(status=status, headers=headers, content=content, url=url, received_at=time.time())

@@ -1,0 +1,142 @@
+"""Which adapter a provider name means. A table that a person can read; modules are imported when looked up."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from .exceptions import ProviderError
+
+if TYPE_CHECKING:
+    from ._protocols.base import Adapter
+
+ENTRY_POINT_GROUP = "unionllm.providers"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row of the table: the module, what else people type, and the region that such a name implies."""
+
+    module: str
+    aliases: Mapping[str, str | None] = field(default_factory=dict)
+
+
+def _names(*names: str, **implied: str) -> Mapping[str, str | None]:
+    return MappingProxyType({**dict.fromkeys(names), **{name.replace("_", "-"): to for name, to in implied.items()}})
+
+
+PROVIDERS: Mapping[str, Entry] = MappingProxyType(
+    {
+        "zhipuai": Entry(
+            "zhipuai",
+            MappingProxyType(
+                {
+                    **_names("zhipu", "glm", "bigmodel", "chatglm"),
+                    **dict.fromkeys(("zai", "z.ai", "z-ai"), "intl"),
+                    "zhipuai-coding-plan": "coding",
+                    "zai-coding-plan": "coding-intl",
+                }
+            ),
+        ),
+        "moonshot": Entry(
+            "moonshot", _names("kimi", "moonshotai", "moonshot-ai", moonshotai_cn="cn", kimi_for_coding="coding")
+        ),
+        "deepseek": Entry("deepseek", _names("deep-seek", "deepseek-ai")),
+        "local": Entry("local", _names("llamacpp", "llama.cpp")),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A native provider: its adapter, and the region that the name used for it implies."""
+
+    adapter: Adapter
+    region: str | None = None
+
+
+def find(name: str) -> Found | None:
+    """The native provider of that name or alias, in any case; None when we have none."""
+    wanted = name.strip().lower()
+    if wanted in PROVIDERS:
+        return Found(_load(PROVIDERS[wanted].module))
+    for entry in PROVIDERS.values():
+        if wanted in entry.aliases:
+            return Found(_load(entry.module), entry.aliases[wanted])
+    return _find_plugin(wanted)
+
+
+def native_names() -> list[str]:
+    """Names of the table, then those of plugins."""
+    return [*PROVIDERS, *(name for name in _plugins() if name not in PROVIDERS)]
+
+
+def near_names(name: str, others: Iterable[str] = ()) -> list[str]:
+    """Known names that look like a mistyped one, nearest first."""
+    aliases = [alias for entry in PROVIDERS.values() for alias in entry.aliases]
+    known = dict.fromkeys([*native_names(), *aliases, *others])
+    return difflib.get_close_matches(name.strip().lower(), known, n=3, cutoff=0.6)
+
+
+def describe() -> list[dict[str, Any]]:
+    """The native providers as plain data, for tables and the command line."""
+    from ._log import logger
+
+    rows = []
+    for name in native_names():
+        try:
+            found = find(name)
+        except ProviderError as error:
+            logger.warning("%s", error)
+            continue
+        if found is None:
+            continue
+        spec = found.adapter.spec
+        rows.append(
+            {
+                "name": name,
+                "title": spec.title,
+                "aliases": sorted(PROVIDERS[name].aliases) if name in PROVIDERS else [],
+                "env": [list(credential.env) for credential in spec.credentials],
+                "credentials": [credential.name for credential in spec.credentials],
+                "base_url": spec.base_url,
+                "regions": {region.name: region.base_url for region in spec.regions},
+                "docs": spec.docs,
+                "default_model": spec.default_model,
+            }
+        )
+    return rows
+
+
+def _load(module: str) -> Adapter:
+    adapter: Adapter = importlib.import_module(f"unionllm.providers.{module}").adapter
+    return adapter
+
+
+@functools.cache
+def _plugins() -> Mapping[str, Any]:
+    from importlib.metadata import entry_points
+
+    return {point.name.lower(): point for point in entry_points(group=ENTRY_POINT_GROUP)}
+
+
+def _find_plugin(name: str) -> Found | None:
+    point = _plugins().get(name)
+    if point is None:
+        return None
+    try:
+        loaded = point.load()
+    except (ImportError, AttributeError) as error:
+        raise ProviderError(f"the plugin {point.value!r} of provider {name!r} cannot be loaded ({error}).") from error
+    adapter = getattr(loaded, "adapter", loaded)
+    if not callable(getattr(adapter, "complete", None)) or not hasattr(adapter, "spec"):
+        raise ProviderError(
+            f"the plugin {point.value!r} of provider {name!r} gives no adapter. It must name a module with an "
+            "`adapter`, or an object with `spec`, `complete`, `open_stream` and `chunk_parser`."
+        )
+    return Found(adapter)

@@ -1,0 +1,47 @@
+"""ChatRequest: what every adapter receives. Checked, frozen, and nobody's but ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from .schema import Adaptation
+
+_SECRET_HEADER = re.compile("auth|key|token|secret|cookie|password", re.IGNORECASE)
+
+ParamPolicy: TypeAlias = Literal["adapt", "strict", "raw"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatRequest:
+    """One call, as data.
+
+    ``messages`` are plain dicts copied from the caller's; an adapter that changes one copies it first. ``params`` holds
+    OpenAI's parameters and the vendor's own, never None, never a credential. ``now`` (Unix seconds) and ``make_id`` are
+    inputs, so that signing and made-up ids need no clock.
+    """
+
+    provider: str
+    model: str
+    messages: tuple[dict[str, Any], ...]
+    stream: bool = False
+    params: Mapping[str, Any] = field(default_factory=dict)
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    base_url: str = ""
+    param_policy: ParamPolicy = "adapt"
+    extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    extra_query: Mapping[str, str] = field(default_factory=dict)
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    fetch_media: bool = False
+    adaptations: tuple[Adaptation, ...] = ()
+    now: float = 0.0
+    make_id: Callable[[], str] = field(default=lambda: "chatcmpl-0", repr=False)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Values that must not appear in any message, log line or error."""
+        marked = [value for name, value in self.extra_headers.items() if _SECRET_HEADER.search(name)]
+        return tuple(value for value in (*self.credentials.values(), *marked) if value)

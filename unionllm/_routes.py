@@ -1,0 +1,319 @@
+"""What the user said → a checked, frozen request and the backend that takes it. No I/O."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from . import _registry
+from ._call import Backend, NativeBackend, Route
+from ._credentials import CREDENTIAL_NAMES, KEY_SPELLINGS, resolve
+from ._log import logger
+from ._messages import read_messages
+from ._protocols.base import ProviderSpec
+from ._request import ChatRequest
+from ._retry import RetryPolicy
+from ._timeouts import Timeouts
+from ._urls import host_of
+from ._wire import Secret
+from .exceptions import BadRequestError, ProviderError, UnionLLMError
+from .schema import new_id
+
+#: Arguments with one meaning for every provider; everything else is a parameter of the model.
+OPTIONS = frozenset(
+    {
+        "api_base",
+        "base_url",
+        "endpoint_url",
+        "extra_body",
+        "extra_headers",
+        "extra_query",
+        "fallbacks",
+        "fetch_media",
+        "http_client",
+        "max_retries",
+        "messages",
+        "model",
+        "param_policy",
+        "provider",
+        "region",
+        "stream",
+        "timeout",
+    }
+)
+
+#: Credentials that no provider of LiteLLM's takes: it would post them as parameters.
+_NOT_FOR_LITELLM = frozenset(
+    {*KEY_SPELLINGS, "access_key", "access_token", "api_secret", "app_id", "app_secret", "secret_key"}
+)
+
+#: Seconds before the first token of a stream whose model is not known to think first.
+_FIRST_TOKEN = 120.0
+
+
+def build_route(given: Mapping[str, Any], environ: Mapping[str, str]) -> Route:
+    """One way to get the call answered.
+
+    Args:
+        given: every argument of the call; None means "not given". Names in upper case stand for environment variables.
+        environ: the environment.
+
+    Raises:
+        UnionLLMError: what is wrong, before anything is sent.
+    """
+    args = {name: value for name, value in given.items() if value is not None}
+    environ = {**environ, **{name: str(value) for name, value in args.items() if name.isupper()}}
+    args = {name: value for name, value in args.items() if not name.isupper()}
+    messages = read_messages(args.get("messages"))
+    provider = _text(args, "provider")
+    found = _registry.find(provider) if provider else None
+    if found is None and not provider and "custom_llm_provider" not in args:
+        found, args = _native_prefix(args)
+    if found is None:
+        return _litellm_route(provider, args, messages)
+    return _native_route(found, args, messages, environ)
+
+
+def _text(args: Mapping[str, Any], name: str) -> str:
+    value = args.get(name, "")
+    if not isinstance(value, str):
+        raise BadRequestError(f"{name} must be a string, not {type(value).__name__}.")
+    return value.strip()
+
+
+def _native_prefix(args: dict[str, Any]) -> tuple[_registry.Found | None, dict[str, Any]]:
+    """``model="zhipuai/glm-…"`` without a provider: ours if LiteLLM does not know the first part, and we do."""
+    prefix, slash, rest = _text(args, "model").partition("/")
+    found = _registry.find(prefix) if slash and rest else None
+    if found is None:
+        return None, args
+    from . import _litellm
+
+    return (None, args) if _litellm.knows(prefix) else (found, {**args, "model": rest})
+
+
+def _common(args: Mapping[str, Any]) -> dict[str, Any]:
+    policy = args.get("param_policy", "adapt")
+    if policy not in ("adapt", "strict", "raw"):
+        raise BadRequestError(f"param_policy={policy!r} is none of 'adapt', 'strict', 'raw'.")
+    mappings = {}
+    for name in ("extra_headers", "extra_query", "extra_body"):
+        value = args.get(name, {})
+        if not isinstance(value, Mapping):
+            raise BadRequestError(f"{name} must be a dict, not {type(value).__name__}.")
+        mappings[name] = dict(value)
+    for header, value in mappings["extra_headers"].items():
+        mappings["extra_headers"][header] = _header_value(header, value)
+    stream = args.get("stream", False)
+    if stream not in (True, False):
+        raise BadRequestError(f"stream={stream!r} is neither True nor False.")
+    return {
+        **mappings,
+        "stream": bool(stream),
+        "param_policy": policy,
+        "fetch_media": bool(args.get("fetch_media")),
+        "now": time.time(),
+        "make_id": new_id,
+    }
+
+
+def _header_value(name: Any, value: Any) -> str:
+    is_name = isinstance(name, str) and name.isascii() and name.replace("-", "").replace("_", "").isalnum()
+    if not is_name or not isinstance(value, str) or not value.isascii() or not value.isprintable():
+        raise BadRequestError(f"extra_headers[{name!r}]: names are letters, digits and dashes, values printable ASCII.")
+    return value
+
+
+def _retries(args: Mapping[str, Any]) -> RetryPolicy:
+    given = args.get("max_retries", 2)
+    if isinstance(given, bool) or not isinstance(given, int) or given < 0:
+        raise BadRequestError(f"max_retries={given!r} is not a whole number of 0 or more.")
+    return RetryPolicy(max_retries=given)
+
+
+def given_base_url(args: Mapping[str, Any]) -> str:
+    """The caller's base URL, checked; "" when none was given."""
+    for name in ("base_url", "api_base", "endpoint_url"):
+        value = args.get(name)
+        if value:
+            return clean_base_url(str(value), name)
+    return ""
+
+
+def clean_base_url(value: str, name: str) -> str:
+    """The part of a URL before the path of the call.
+
+    Raises:
+        BadRequestError: it has no scheme or no host.
+    """
+    url = value.strip()
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets without an end, a port that is no number
+        is_address = False
+    if is_address and parts.query:
+        raise BadRequestError(f"{name} has a query: pass what stands after its question mark as extra_query={{…}}.")
+    if not is_address:
+        raise BadRequestError(
+            f"{name}={value!r} is no address: write it with its scheme, such as https://{url or 'host/v1'}."
+        )
+    return url.rstrip("/").removesuffix("/chat/completions").rstrip("/")
+
+
+def _native_route(
+    found: _registry.Found, args: dict[str, Any], messages: tuple[dict[str, Any], ...], environ: Mapping[str, str]
+) -> Route:
+    adapter, spec = found.adapter, found.adapter.spec
+    base_url = _base_url(spec, found.region, args, environ)
+    own = {credential.name for credential in spec.credentials}
+    credentials = resolve(spec, args, environ, host=host_of(base_url))
+    chat = ChatRequest(
+        provider=spec.name,
+        model=_model(spec, args),
+        messages=messages,
+        params={k: v for k, v in args.items() if k not in OPTIONS and k not in CREDENTIAL_NAMES and k not in own},
+        credentials=credentials,
+        base_url=base_url,
+        **_common(args),
+    )
+    try:
+        chat = adapter.prepare(chat)
+    except UnionLLMError as error:
+        raise _about(error, spec) from None
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        # Some part of the messages or parameters has not the shape that everybody's has.
+        raise BadRequestError(
+            f"{spec.name}: a message or parameter cannot be read ({error}). Check their types.", provider=spec.name
+        ) from None
+    for change in chat.adaptations:
+        logger.info("%s: %s %s (%s)", spec.name, change.parameter, change.action, change.reason)
+    slow = not chat.stream or adapter.thinks(chat.model)
+    timeouts = Timeouts.parse(args.get("timeout"), **({} if slow else {"first_token": _FIRST_TOKEN}))
+    return Route(backend=NativeBackend(adapter), chat=chat, timeouts=timeouts, retries=_retries(args))
+
+
+def _about(error: UnionLLMError, spec: ProviderSpec) -> UnionLLMError:
+    if getattr(error, "provider", "") is None:
+        error.provider = spec.name  # type: ignore[attr-defined]  # an APIError, which has it
+    return error
+
+
+def _model(spec: ProviderSpec, args: Mapping[str, Any]) -> str:
+    model = _text(args, "model")
+    for name in (_text(args, "provider").lower(), spec.name):
+        if name and model.lower().startswith(f"{name}/"):
+            model = model[len(name) + 1 :]
+    model = model or spec.default_model or ""
+    if not model:
+        raise BadRequestError(f"{spec.name}: no model given. Pass model=…; the vendor lists them at {spec.docs}.")
+    return model
+
+
+def _base_url(spec: ProviderSpec, implied: str | None, args: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+    given = given_base_url(args)
+    if given:
+        return given
+    wanted = _text(args, "region") or implied
+    if wanted:
+        region = spec.region(wanted.lower())
+        if region is None:
+            known = ", ".join(repr(region.name) for region in spec.regions)
+            raise BadRequestError(f"{spec.name} has no region {wanted!r}; it has {known}.")
+        return region.base_url
+    for name in spec.base_url_env:
+        if environ.get(name):
+            return clean_base_url(environ[name], name)
+    return spec.base_url
+
+
+def _litellm_route(provider: str, args: dict[str, Any], messages: tuple[dict[str, Any], ...]) -> Route:
+    from . import _litellm
+
+    name = provider.lower()
+    if name and not _litellm.knows(name):
+        raise unknown_provider(provider, _litellm.provider_names())
+    if not name and not _text(args, "model"):
+        raise BadRequestError(
+            'neither provider nor model given. Pass provider="zhipuai", model="glm-5.2", for example.'
+        )
+    key = next((args[spelling] for spelling in KEY_SPELLINGS if args.get(spelling)), None)
+    common = _common(args)
+    chat = ChatRequest(
+        provider=name,
+        model=_text(args, "model"),
+        messages=messages,
+        params={k: v for k, v in args.items() if k not in OPTIONS and k not in _NOT_FOR_LITELLM},
+        credentials={} if key is None else {"api_key": Secret(key)},
+        base_url=given_base_url(args),
+        **common,
+    )
+    backend: Backend = _litellm.LiteLLMBackend()
+    timeouts = Timeouts.parse(args.get("timeout"))
+    return Route(backend=backend, chat=chat, timeouts=timeouts, retries=_retries(args))
+
+
+def unknown_provider(name: str, others: list[str]) -> ProviderError:
+    """The error for a name that neither we nor LiteLLM know."""
+    near = _registry.near_names(name, others)
+    hint = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
+    return ProviderError(
+        f"Unknown provider {name!r}. {hint}`python -m unionllm providers` lists the native ones; "
+        "others are LiteLLM's, see docs/litellm.md."
+    )
+
+
+def provider_of(args: Mapping[str, Any]) -> str:
+    """The provider that arguments mean, by one name for all its spellings; "" when only LiteLLM can tell."""
+    name = str(args.get("provider") or args.get("custom_llm_provider") or "").strip()
+    if not name:
+        prefix, slash, _ = str(args.get("model") or "").partition("/")
+        name = prefix.strip() if slash else ""
+    found = _registry.find(name) if name else None
+    return name.lower() if found is None else found.adapter.spec.name
+
+
+#: Spellings of one thing: whichever of them is given later replaces them all.
+_SAME_THING = (frozenset(KEY_SPELLINGS), frozenset({"api_base", "base_url", "endpoint_url", "region"}))
+#: What belongs to one provider alone, beside its credentials.
+_OF_ONE_PROVIDER = frozenset({"extra_body", "extra_headers", "extra_query"}).union(*_SAME_THING)
+
+
+def merge_args(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments with others put over them; credentials and addresses of one provider never go to another one."""
+    names_one = bool(own.get("provider") or own.get("custom_llm_provider")) or not base.get("provider")
+    is_other = names_one and bool(provider_of(own)) and provider_of(own) != provider_of(base)
+    kept = dict(base)
+    for group in _SAME_THING:
+        if any(own.get(name) is not None for name in group):
+            kept = {name: value for name, value in kept.items() if name not in group}
+    if is_other:
+        foreign = _OF_ONE_PROVIDER | CREDENTIAL_NAMES
+        kept = {name: value for name, value in kept.items() if name not in foreign and not name.isupper()}
+    return {**kept, **own}
+
+
+def read_fallbacks(given: Any) -> list[Mapping[str, Any]]:
+    """The caller's ``fallbacks``, checked."""
+    if given is None:
+        return []
+    is_list = isinstance(given, (list, tuple))
+    if not is_list or not all(isinstance(fallback, Mapping) for fallback in given):
+        raise BadRequestError('fallbacks must be dicts in a list, such as [{"provider": …, "model": …}].')
+    return list(given)
+
+
+def fallback_args(given: Mapping[str, Any], fallback: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a call with one of its fallbacks put in."""
+    return merge_args({name: value for name, value in given.items() if name != "fallbacks"}, fallback)
+
+
+def may_import_litellm(given: Mapping[str, Any]) -> bool:
+    """Whether building the route may have to import LiteLLM, which takes seconds."""
+    if "litellm" in sys.modules:
+        return False
+    calls = [given, *read_fallbacks(given.get("fallbacks"))]
+    return any(_registry.find(str(call.get("provider") or "")) is None for call in calls)

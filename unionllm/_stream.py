@@ -1,0 +1,176 @@
+"""What a streamed call returns: Stream and AsyncStream."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol
+
+from ._join import Joiner
+from .exceptions import APIError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from .schema import ModelResponse, ModelResponseChunk
+
+__all__ = ["AsyncStream", "Stream"]
+
+
+class ChunkSource(Protocol):
+    """An opened stream, as the sync transport or the bridge hands it over."""
+
+    def __iter__(self) -> Iterator[ModelResponseChunk]: ...
+    def __next__(self) -> ModelResponseChunk: ...
+    def close(self) -> None: ...
+
+
+class AsyncChunkSource(Protocol):
+    """The same in async code."""
+
+    def __aiter__(self) -> AsyncIterator[ModelResponseChunk]: ...
+    async def __anext__(self) -> ModelResponseChunk: ...
+    async def aclose(self) -> None: ...
+
+
+class Finisher(Protocol):
+    """Completes answers and errors with what only the call knows."""
+
+    def error(self, error: APIError) -> None: ...
+    def response(self, response: ModelResponse) -> ModelResponse: ...
+
+
+class _Base:
+    def __init__(self, finisher: Finisher) -> None:
+        self._finisher = finisher
+        self._joiner = Joiner()
+        self._has_ended = False
+        self._response: ModelResponse | None = None
+
+    @property
+    def response(self) -> ModelResponse | None:
+        """The whole answer, once the stream has ended or was closed (then: as far as it came); None before."""
+        if self._response is None and self._has_ended:
+            joined = self._joiner.response()
+            self._response = None if joined is None else self._finisher.response(joined)
+        return self._response
+
+    def _fail(self, error: APIError) -> None:
+        self._finisher.error(error)
+        if error.partial is None:
+            error.partial = self._joiner.response()
+
+
+class Stream(_Base):
+    """The chunks of a streamed answer: an iterator and a context manager.
+
+    Leaving a ``for`` loop early closes the connection at once, as do ``close()`` and the end of a ``with`` block; the
+    stream cannot be taken up again after that.
+
+    Raises, while iterating:
+        StreamInterruptedError: the vendor stopped without its end signal; ``partial`` holds what had arrived.
+        APITimeoutError: the idle or total limit ran out.
+        APIError: the class that the vendor's error has outside a stream.
+    """
+
+    def __init__(self, source: ChunkSource, finisher: Finisher) -> None:
+        super().__init__(finisher)
+        self._source = source
+        self._stepper: Iterator[ModelResponseChunk] | None = None
+
+    def __iter__(self) -> Iterator[ModelResponseChunk]:
+        # A generator of its own, which only the loop holds: when the loop is left, it goes, and closes the connection.
+        return self._pull()
+
+    def __next__(self) -> ModelResponseChunk:
+        if self._stepper is None:
+            self._stepper = self._pull()
+        return next(self._stepper)
+
+    def _pull(self) -> Iterator[ModelResponseChunk]:
+        add = self._joiner.add
+        try:
+            for chunk in self._source:
+                add(chunk)
+                yield chunk
+        except APIError as error:
+            self._fail(error)
+            raise
+        finally:
+            self.close()
+
+    def text(self) -> Iterator[str]:
+        """The text of the first answer, piece by piece, without reasoning."""
+        for chunk in self:
+            for choice in chunk.choices:
+                if choice.index == 0 and choice.delta.content:
+                    yield choice.delta.content
+
+    def close(self) -> None:
+        """Close the connection; nothing more will come."""
+        self._has_ended = True
+        self._source.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncStream(_Base):
+    """The chunks of a streamed answer in async code: an async iterator and an async context manager.
+
+    See ``Stream``; cancelling the task that reads it closes the connection too.
+    """
+
+    def __init__(self, source: AsyncChunkSource, finisher: Finisher) -> None:
+        super().__init__(finisher)
+        self._source = source
+        self._stepper: AsyncIterator[ModelResponseChunk] | None = None
+
+    def __aiter__(self) -> AsyncIterator[ModelResponseChunk]:
+        return self._pull()
+
+    async def __anext__(self) -> ModelResponseChunk:
+        if self._stepper is None:
+            self._stepper = self._pull()
+        return await self._stepper.__anext__()
+
+    async def _pull(self) -> AsyncIterator[ModelResponseChunk]:
+        add = self._joiner.add
+        try:
+            async for chunk in self._source:
+                add(chunk)
+                yield chunk
+        except APIError as error:
+            self._fail(error)
+            raise
+        finally:
+            await self.aclose()
+
+    async def text(self) -> AsyncIterator[str]:
+        """The text of the first answer, piece by piece, without reasoning."""
+        async for chunk in self:
+            for choice in chunk.choices:
+                if choice.index == 0 and choice.delta.content:
+                    yield choice.delta.content
+
+    async def aclose(self) -> None:
+        """Close the connection; nothing more will come."""
+        self._has_ended = True
+        await self._source.aclose()
+
+    async def close(self) -> None:
+        """The same as ``aclose()``."""
+        await self.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()

@@ -1,0 +1,121 @@
+"""How long a call may wait, and for what. Pure: the clock is an input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from .exceptions import BadRequestError
+
+#: Seconds before the first token of an answer that may be preceded by long thinking, or that comes whole.
+LONG_FIRST_TOKEN = 600.0
+
+#: Seconds to wait for the end of a body after the vendor's end signal, before the connection is given up.
+DRAIN_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """Limits in seconds; None means no limit.
+
+    ``connect``: TCP and TLS. ``write``: sending one piece of the request. ``pool``: waiting for a free connection.
+    ``first_token``: from the request sent to the first byte of the answer's body. ``idle``: between two arrivals of
+    bytes after that; a keep-alive comment counts as life. ``total``: the whole call, retries and waits included.
+    """
+
+    connect: float | None = 10.0
+    write: float | None = 60.0
+    pool: float | None = 60.0
+    first_token: float | None = None
+    idle: float | None = 120.0
+    total: float | None = None
+
+    @classmethod
+    def parse(cls, given: Any, *, first_token: float = LONG_FIRST_TOKEN) -> Timeouts:
+        """From the user's ``timeout=``: seconds, a mapping of the names above, or an ``httpx.Timeout``.
+
+        Args:
+            given: None for the defaults. A number limits connect, first token and idle alike.
+            first_token: the default of that limit.
+
+        Raises:
+            BadRequestError: not a positive number, or a name that is no limit.
+        """
+        default = cls(first_token=first_token)
+        if given is None:
+            return default
+        if isinstance(given, cls):
+            return given
+        if isinstance(given, (int, float)) and not isinstance(given, bool):
+            seconds = _check("timeout", given)
+            return replace(default, connect=seconds, first_token=seconds, idle=seconds)
+        if hasattr(given, "as_dict"):
+            limits = given.as_dict()
+            read = limits.pop("read", None)
+            given = {**limits, "first_token": read, "idle": read}
+        if not isinstance(given, Mapping):
+            raise BadRequestError(f"timeout={given!r} is neither seconds nor a mapping of limits in seconds.")
+        names = [field.name for field in fields(cls)]
+        unknown = [name for name in given if name not in names]
+        if unknown:
+            raise BadRequestError(f"timeout has no limit {unknown[0]!r}; it takes {', '.join(names)}.")
+        return replace(default, **{name: _check(f"timeout[{name!r}]", value) for name, value in given.items()})
+
+
+def _check(name: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise BadRequestError(f"{name}={value!r} is not a positive number of seconds.")
+    return float(value)
+
+
+class Deadline:
+    """The limits of one call while it runs: which one applies to the next read, and how much of it is left."""
+
+    __slots__ = ("_body_started", "_clock", "_draining", "_end", "_total", "applied", "timeouts")
+
+    def __init__(self, timeouts: Timeouts, clock: Callable[[], float]) -> None:
+        self.timeouts = timeouts
+        self._clock = clock
+        self._total = timeouts.total  # of the call: a fallback's own total does not count
+        self._end = None if timeouts.total is None else clock() + timeouts.total
+        self._body_started = False
+        self._draining = False
+        #: Name and seconds of the limit that the last read was given.
+        self.applied: tuple[str, float | None] = ("first token", timeouts.first_token)
+
+    def start_attempt(self, timeouts: Timeouts) -> None:
+        """A new request is about to be sent: its first token is awaited again, under these limits."""
+        self.timeouts = timeouts
+        self._body_started = self._draining = False
+
+    def body_started(self) -> None:
+        """The first bytes of the body are here: from now on the idle limit applies."""
+        self._body_started = True
+
+    def draining(self) -> None:
+        """The answer is complete; what may follow it is awaited for a moment, so that the connection can be reused."""
+        self._draining = True
+
+    def left(self) -> float | None:
+        """Seconds left of the total limit; None without one; never below 0."""
+        return None if self._end is None else max(0.0, self._end - self._clock())
+
+    def read_seconds(self) -> float | None:
+        """How long the next read may wait."""
+        if self._draining:
+            return DRAIN_SECONDS
+        limits = self.timeouts
+        name, seconds = ("idle", limits.idle) if self._body_started else ("first token", limits.first_token)
+        return self.shorten(name, seconds)
+
+    def shorten(self, name: str, seconds: float | None) -> float | None:
+        """The limit ``name``, or what is left of the total if that is less; remembers which."""
+        left = self.left()
+        if left is not None and (seconds is None or left < seconds):
+            self.applied = ("total", self._total)
+            return max(left, 0.001)  # 0 would mean "do not block" to a socket
+        self.applied = (name, seconds)
+        return seconds

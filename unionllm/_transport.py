@@ -1,0 +1,358 @@
+"""The drivers: they run a flow over the network, one with blocking calls, one in an event loop.
+
+A driver does what each step of the flow says, sends the result back, and throws in the error when the network failed.
+Adapters never see it. Requests go straight to pooled connections rather than through an ``httpx.Client``: vendor calls
+need no redirects (which would carry the key to another host), cookies or auth flows. A caller's own client is used as
+it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Generator, Iterable
+from typing import Any, TypeVar
+
+import httpx
+
+from ._framing import MAX_EVENT_BYTES, too_large
+from ._join import Joiner
+from ._log import logger, redact
+from ._network import NETWORK_ERRORS, AsyncConnections, Connections, ask_at_every_read, hang_up, leave, translate
+from ._opened import AsyncOpened, Opened
+from ._reader import StreamReader
+from ._timeouts import Deadline
+from ._urls import place_of
+from ._wire import Flow, HttpReply, HttpRequest, OpenStream, Perform, Step, Wait, WebSocketRequest
+from .exceptions import APIError, APIResponseError, APITimeoutError, ProviderError
+from .schema import ModelResponse, ModelResponseChunk
+
+T = TypeVar("T")
+
+
+def _build_request(
+    step: HttpRequest, deadline: Deadline, client: httpx.Client | httpx.AsyncClient | None
+) -> httpx.Request:
+    logger.debug("-> %s %s %s", step.method, place_of(step.url), _Shown(step.content, step.secrets))
+    limits = deadline.timeouts
+    connect = deadline.shorten("connect", limits.connect)
+    if client is not None:
+        # A caller's own client adds its headers, and gets plain seconds: only our connections ask at every read.
+        read = deadline.shorten("first token", limits.first_token)
+        timeout = httpx.Timeout(connect=connect, read=read, write=limits.write, pool=limits.pool)
+        return client.build_request(step.method, step.url, headers=step.headers, content=step.content, timeout=timeout)
+    headers = [("accept-encoding", "gzip, deflate"), ("user-agent", "unionllm"), *step.headers.items()]
+    extensions = {"timeout": {"connect": connect, "read": deadline, "write": limits.write, "pool": limits.pool}}
+    return httpx.Request(step.method, step.url, headers=headers, content=step.content, extensions=extensions)
+
+
+class _Shown:
+    """A body for the log: decoded and masked only if a handler really writes it."""
+
+    def __init__(self, content: bytes | None, secrets: Iterable[str]) -> None:
+        self._content = content
+        self._secrets = secrets
+
+    def __str__(self) -> str:
+        return redact((self._content or b"").decode("utf-8", "replace"), self._secrets)
+
+
+def _lower_case(headers: httpx.Headers) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _reply(step: HttpRequest, response: httpx.Response, content: bytes) -> HttpReply:
+    url = place_of(step.url)
+    logger.debug("<- %s %s %s", response.status_code, url, _Shown(content, step.secrets))
+    return HttpReply(
+        status=response.status_code,
+        headers=_lower_case(response.headers),
+        content=content,
+        url=url,
+        received_at=time.time(),
+    )
+
+
+def _http(step: OpenStream) -> HttpRequest:
+    if isinstance(step.request, WebSocketRequest):
+        raise ProviderError("this provider speaks WebSocket, which this release of unionllm cannot do yet.")
+    return step.request
+
+
+def _reader(step: OpenStream, request: HttpRequest, response: httpx.Response) -> StreamReader:
+    logger.debug("<- %s %s (stream)", response.status_code, place_of(request.url))
+    return StreamReader(step.parser, response.status_code, _lower_case(response.headers), place_of(request.url))
+
+
+def _is_read(reader: StreamReader, deadline: Deadline, *, is_ours: bool) -> bool:
+    """Whether there is nothing more to wait for in a stream."""
+    if reader.failure is not None:
+        return True
+    if not reader.is_done:
+        return False
+    # On a connection of ours, the end of the body is awaited for a moment, so that the connection can be used again.
+    deadline.draining()
+    return not is_ours or reader.is_overdue
+
+
+class _Body:
+    """A body read whole, within a limit."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def add(self, data: bytes) -> None:
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size > MAX_EVENT_BYTES:
+            raise too_large(MAX_EVENT_BYTES)
+
+    def content(self) -> bytes:
+        return b"".join(self._pieces)
+
+
+def _broken_stream(error: Exception, deadline: Deadline, url: str, reader: StreamReader) -> APIError | None:
+    """What a network failure in a stream means; None if the answer was complete all the same."""
+    if reader.is_done:
+        return None
+    failure = translate(error, deadline, url, part="stream")
+    if reader.has_finished and not isinstance(failure, APITimeoutError):
+        return None
+    return failure
+
+
+def _joined(joiner: Joiner) -> ModelResponse:
+    response = joiner.response()
+    if response is None:
+        raise APIResponseError("the stream ended without a single chunk.")
+    return response
+
+
+class SyncTransport:
+    """Runs flows with blocking calls. Safe to use from many threads.
+
+    Args:
+        http_client: the caller's own client, used instead of our connections, and never closed by us.
+    """
+
+    def __init__(self, http_client: httpx.Client | None = None) -> None:
+        if http_client is not None and not isinstance(http_client, httpx.Client):
+            raise ProviderError("http_client must be an httpx.Client here; an httpx.AsyncClient serves async calls.")
+        if http_client is not None and http_client.is_closed:
+            raise ProviderError("http_client has been closed. Make the call before closing it.")
+        self._client = http_client
+        self._connections = Connections()
+
+    def run(self, flow: Flow[T], deadline: Deadline) -> T:
+        """Do what the flow says until it returns."""
+        result: Any = None
+        error: APIError | None = None
+        while True:
+            try:
+                step = flow.send(result) if error is None else flow.throw(error)
+            except StopIteration as stop:
+                value: T = stop.value
+                return value
+            result = error = None
+            try:
+                result = self._perform(step, deadline)
+            except APIError as failed:
+                error = failed
+
+    def close(self) -> None:
+        """Close all connections of our own."""
+        self._connections.close()
+
+    def _perform(self, step: Step, deadline: Deadline) -> Any:
+        if isinstance(step, Wait):
+            return time.sleep(step.seconds)
+        if isinstance(step, Perform):
+            return step.call()
+        if isinstance(step, HttpRequest):
+            response = self._send(step, deadline)
+            return _reply(step, response, self._read(step, response, deadline))
+        opened = self._open(step, deadline)
+        if not step.join:
+            return opened
+        joiner = Joiner()
+        for chunk in opened:
+            joiner.add(chunk)
+        return _joined(joiner)
+
+    def _send(self, step: HttpRequest, deadline: Deadline) -> httpx.Response:
+        try:
+            request = _build_request(step, deadline, self._client)
+            if self._client is None:
+                return self._connections.send(request)
+            response = self._client.send(request, stream=True, follow_redirects=False)
+            ask_at_every_read(response, deadline)
+            return response
+        except NETWORK_ERRORS as error:
+            failure = translate(error, deadline, step.url)
+        raise failure
+
+    def _read(self, step: HttpRequest, response: httpx.Response, deadline: Deadline) -> bytes:
+        body = _Body()
+        try:
+            for data in response.iter_bytes():
+                deadline.body_started()
+                body.add(data)
+            return body.content()
+        except NETWORK_ERRORS as error:
+            failure = translate(error, deadline, step.url, part="body")
+        finally:
+            leave(response)
+            response.close()
+        raise failure
+
+    def _open(self, step: OpenStream, deadline: Deadline) -> Opened:
+        request = _http(step)
+        response = self._send(request, deadline)
+        reader = _reader(step, request, response)
+        if response.status_code >= 300:
+            return Opened(response, _given(reader.refuse(self._read(request, response, deadline))))
+        return Opened(response, self._chunks(request, response, reader, deadline))
+
+    def _chunks(
+        self, request: HttpRequest, response: httpx.Response, reader: StreamReader, deadline: Deadline
+    ) -> Generator[ModelResponseChunk, None, None]:
+        try:
+            for data in response.iter_bytes():
+                deadline.body_started()
+                yield from reader.feed(data)
+                if _is_read(reader, deadline, is_ours=self._client is None):
+                    break
+        except NETWORK_ERRORS as error:
+            reader.failure = _broken_stream(error, deadline, request.url, reader)
+        finally:
+            leave(response)
+            response.close()
+        data = b""  # so that no traceback shows what the vendor sent
+        if reader.failure is None and not reader.is_done:
+            yield from reader.end()
+        if reader.failure is not None:
+            raise reader.failure
+
+
+def _given(chunks: list[ModelResponseChunk]) -> Generator[ModelResponseChunk, None, None]:
+    yield from chunks
+
+
+class AsyncTransport:
+    """Runs flows in one event loop.
+
+    Args:
+        http_client: the caller's own client, used instead of our connections, and never closed by us.
+    """
+
+    def __init__(self, http_client: httpx.AsyncClient | None = None) -> None:
+        if http_client is not None and not isinstance(http_client, httpx.AsyncClient):
+            raise ProviderError("http_client must be an httpx.AsyncClient here; an httpx.Client serves sync calls.")
+        if http_client is not None and http_client.is_closed:
+            raise ProviderError("http_client has been closed. Make the call before closing it.")
+        self._client = http_client
+        self._connections = AsyncConnections()
+
+    async def run(self, flow: Flow[T], deadline: Deadline) -> T:
+        """Do what the flow says until it returns."""
+        result: Any = None
+        error: APIError | None = None
+        while True:
+            try:
+                step = flow.send(result) if error is None else flow.throw(error)
+            except StopIteration as stop:
+                value: T = stop.value
+                return value
+            result = error = None
+            try:
+                result = await self._perform(step, deadline)
+            except APIError as failed:
+                error = failed
+
+    async def close(self) -> None:
+        """Close all connections of our own."""
+        await self._connections.close()
+
+    async def _perform(self, step: Step, deadline: Deadline) -> Any:
+        if isinstance(step, Wait):
+            return await asyncio.sleep(step.seconds)
+        if isinstance(step, Perform):
+            return await (step.acall() if step.acall is not None else asyncio.to_thread(step.call))
+        if isinstance(step, HttpRequest):
+            response = await self._send(step, deadline)
+            return _reply(step, response, await self._read(step, response, deadline))
+        opened = await self._open(step, deadline)
+        if not step.join:
+            return opened
+        joiner = Joiner()
+        async for chunk in opened:
+            joiner.add(chunk)
+        return _joined(joiner)
+
+    async def _send(self, step: HttpRequest, deadline: Deadline) -> httpx.Response:
+        try:
+            request = _build_request(step, deadline, self._client)
+            if self._client is None:
+                return await self._connections.send(request)
+            response = await self._client.send(request, stream=True, follow_redirects=False)
+            ask_at_every_read(response, deadline)
+            return response
+        except NETWORK_ERRORS as error:
+            failure = translate(error, deadline, step.url)
+        raise failure
+
+    async def _read(self, step: HttpRequest, response: httpx.Response, deadline: Deadline) -> bytes:
+        body = _Body()
+        try:
+            async for data in response.aiter_bytes():
+                deadline.body_started()
+                body.add(data)
+            return body.content()
+        except NETWORK_ERRORS as error:
+            failure = translate(error, deadline, step.url, part="body")
+        finally:
+            leave(response)
+            await response.aclose()
+        raise failure
+
+    async def _open(self, step: OpenStream, deadline: Deadline) -> AsyncOpened:
+        request = _http(step)
+        response = await self._send(request, deadline)
+        reader = _reader(step, request, response)
+        if response.status_code >= 300:
+            chunks = _agiven(reader.refuse(await self._read(request, response, deadline)))
+        else:
+            chunks = self._chunks(request, response, reader, deadline)
+        return AsyncOpened(response, await anext(chunks, None), chunks)
+
+    async def _chunks(
+        self, request: HttpRequest, response: httpx.Response, reader: StreamReader, deadline: Deadline
+    ) -> AsyncGenerator[ModelResponseChunk, None]:
+        try:
+            async for data in response.aiter_bytes():
+                deadline.body_started()
+                for chunk in reader.feed(data):
+                    yield chunk
+                if _is_read(reader, deadline, is_ours=self._client is None):
+                    break
+        except NETWORK_ERRORS as error:
+            reader.failure = _broken_stream(error, deadline, request.url, reader)
+        except (GeneratorExit, asyncio.CancelledError):
+            # Closing awaits, and a second cancellation would end that before the vendor is told.
+            hang_up(response)
+            raise
+        finally:
+            leave(response)
+            await response.aclose()
+        data = b""  # so that no traceback shows what the vendor sent
+        if reader.failure is None and not reader.is_done:
+            for chunk in reader.end():
+                yield chunk
+        if reader.failure is not None:
+            raise reader.failure
+
+
+async def _agiven(chunks: list[ModelResponseChunk]) -> AsyncGenerator[ModelResponseChunk, None]:
+    for chunk in chunks:
+        yield chunk

@@ -1,0 +1,138 @@
+"""The words that adapters and the transport share: what to send, what came back, and what to do in between.
+
+Nothing here performs I/O. An adapter's *flow* is a generator that yields steps and is sent their results, so that a
+vendor which needs several requests (create, poll, list) is written once for sync and async:
+
+===================  =====================================================
+step                 result that the transport sends back
+===================  =====================================================
+``HttpRequest``      ``HttpReply``, whatever its status
+``OpenStream``       an opened stream of chunks, its first chunk received
+``Wait``             None, after that many seconds
+``Perform``          what the callable returned
+===================  =====================================================
+
+A step that fails on the way (no connection, a limit ran out) is thrown into the flow as an ``APIConnectionError``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from ._framing import Event
+    from .schema import ModelResponseChunk
+
+T = TypeVar("T")
+
+
+class Secret(str):
+    """A credential: a plain string to whoever uses it, ``'***'`` to whoever prints the dict that holds it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+class Headers(dict[str, str]):
+    """Request headers. Their ``repr`` shows names only: values are keys and signatures."""
+
+    def __repr__(self) -> str:
+        return f"Headers({sorted(self)})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRequest:
+    """One HTTP request. ``secrets`` are values that must not be logged, wherever they may come back."""
+
+    url: str
+    method: str = "POST"
+    headers: Headers = field(default_factory=Headers)
+    content: bytes | None = field(default=None, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpReply:
+    """A whole HTTP answer.
+
+    ``headers`` have lower-case names; ``url`` is where it came from, without its query; ``received_at`` is Unix time.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes = field(repr=False)
+    url: str
+    received_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSocketRequest:
+    """One WebSocket conversation: connect to ``url``, send ``messages``, read each message as an event."""
+
+    url: str = field(repr=False)  # signed URLs are credentials
+    headers: Headers = field(default_factory=Headers)
+    messages: tuple[str, ...] = field(default=(), repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+
+class ChunkParser(Protocol):
+    """Turns one stream's events into chunks; made anew for every stream."""
+
+    #: How the vendor frames its events in the body: "sse" or "json_lines".
+    framing: str
+    #: True once the vendor's end signal was read; nothing after it matters.
+    is_done: bool
+
+    @property
+    def has_finished(self) -> bool:
+        """Whether the answer is complete (a finish reason was read), though usage or the end signal may still come."""
+
+    def start(self, head: HttpReply) -> None:
+        """The reply has begun: its status and headers, without a body. Called once, before anything else."""
+
+    def feed(self, event: Event) -> Iterable[ModelResponseChunk]:
+        """Chunks that this event completes. Raises the vendor's error when the event is one."""
+
+    def read_body(self, reply: HttpReply) -> Iterable[ModelResponseChunk]:
+        """The vendor answered with one body instead of events: raise its error, or give the body as chunks."""
+
+    def end(self) -> Iterable[ModelResponseChunk]:
+        """Chunks held back until the end. Raises StreamInterruptedError if the vendor had not finished."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenStream:
+    """Send the request, hand a refusal to the parser, and keep the connection open for the events.
+
+    With ``join`` the events are read to their end and the result is one ``ModelResponse``, for models that only stream.
+    """
+
+    request: HttpRequest | WebSocketRequest
+    parser: ChunkParser
+    join: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Do nothing for so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Perform:
+    """Work that only other code can do (start a model server, call LiteLLM).
+
+    ``call`` serves sync calls. ``acall`` serves async ones; without it ``call`` runs in a worker thread.
+    """
+
+    call: Callable[[], Any]
+    acall: Callable[[], Awaitable[Any]] | None = None
+
+
+Step: TypeAlias = HttpRequest | OpenStream | Wait | Perform
+Flow: TypeAlias = Generator[Step, Any, T]

@@ -1,0 +1,304 @@
+"""What the user gets: OpenAI's chat completion shape, whole or in chunks.
+
+Every object offers attribute access and dict-style access (``["…"]``, ``.get``, ``in``) at every level, keeps vendor
+fields it does not know, and has every field of the schema at all times: ``None`` when the vendor did not say. ``in``
+tells whether a field has a value.
+
+Follows https://platform.openai.com/docs/api-reference/chat/object (read 2026-11-23); the fields for agent platforms
+(``context``, ``conversation_id``, …) are our own extension.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from typing_extensions import Self
+
+__all__ = [
+    "Adaptation",
+    "ChatCompletionMessageToolCall",
+    "Choices",
+    "Context",
+    "Delta",
+    "Function",
+    "Message",
+    "ModelResponse",
+    "ModelResponseChunk",
+    "OpenAIObject",
+    "StreamingChoices",
+    "ToolCall",
+    "Usage",
+]
+
+
+def new_id() -> str:
+    """A fresh completion id, for vendors that send none."""
+    return f"chatcmpl-{uuid.uuid4()}"
+
+
+def _now() -> int:
+    return int(time.time())
+
+
+class OpenAIObject(BaseModel):
+    """Base of all response objects: attributes and ``["…"]`` alike, unknown fields kept."""
+
+    model_config = ConfigDict(extra="allow", protected_namespaces=(), populate_by_name=True)
+
+    #: Fields that ``repr`` always shows, in this order.
+    _shown: ClassVar[tuple[str, ...]] = ()
+    #: Fields that ``repr`` shows after those when they have a value; ``("*",)`` means every other field.
+    _shown_when_set: ClassVar[tuple[str, ...]] = ()
+    #: Fields left out of ``model_dump()`` when None, so that a plain answer has OpenAI's shape.
+    _dumped_when_set: ClassVar[frozenset[str]] = frozenset()
+
+    def __getitem__(self, name: str) -> Any:
+        try:
+            return getattr(self, name)
+        except AttributeError:
+            raise KeyError(name) from None
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        setattr(self, name, value)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.get(name) is not None
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The field's value, or ``default`` when there is no such field or it is None."""
+        value = self.__dict__.get(name)
+        if value is None and self.__pydantic_extra__:
+            value = self.__pydantic_extra__.get(name)
+        return default if value is None else value
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object as plain dicts and lists; the same as ``model_dump()``."""
+        return self.model_dump()
+
+    def json(self, **kwargs: Any) -> str:
+        """The object as JSON text; the same as ``model_dump_json()``."""
+        return self.model_dump_json(**kwargs)
+
+    @classmethod
+    def build(cls, known: dict[str, Any], extra: dict[str, Any] | None = None) -> Self:
+        """Make an object from values that we made or checked ourselves, without validating them again.
+
+        Args:
+            known: values of declared fields; the dict is taken over.
+            extra: vendor fields; the dict is taken over.
+        """
+        made = cls.__new__(cls)
+        put = object.__setattr__
+        put(made, "__pydantic_fields_set__", set(known))
+        put(made, "__dict__", {**_defaults(cls), **known})
+        put(made, "__pydantic_extra__", extra if extra is not None else {})
+        put(made, "__pydantic_private__", None)
+        return made
+
+    def __repr_args__(self) -> Any:
+        for name in self._shown:
+            yield name, getattr(self, name)
+        rest = self._shown_when_set
+        if rest == ("*",):
+            rest = tuple(name for name in self.__dict__ if name not in self._shown)
+            rest += tuple(name for name in self.__pydantic_extra__ or () if name not in self._shown)
+        for name in rest:
+            value = self.get(name)
+            if value is not None:
+                yield name, value
+
+    def __str__(self) -> str:
+        return repr(self)
+
+    @model_serializer(mode="wrap")
+    def _dump(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped: dict[str, Any] = handler(self)
+        for name in self._dumped_when_set:
+            if name in dumped and dumped[name] is None:
+                del dumped[name]
+        return dumped
+
+
+_DEFAULTS: dict[type[OpenAIObject], dict[str, Any]] = {}
+
+
+def _defaults(cls: type[OpenAIObject]) -> dict[str, Any]:
+    """Default of every declared field; a field with a default factory must be given to ``build``."""
+    found = _DEFAULTS.get(cls)
+    if found is None:
+        fields = cls.model_fields.items()
+        found = _DEFAULTS[cls] = {name: None if field.is_required() else field.default for name, field in fields}
+    return found
+
+
+class Function(OpenAIObject):
+    """Name and arguments of a called function; ``arguments`` is always JSON text."""
+
+    name: str | None = None
+    arguments: str | None = None
+
+    _shown = ("arguments", "name")
+
+
+class ToolCall(OpenAIObject):
+    """A tool that the model wants the caller to run. ``index`` is set on stream pieces only."""
+
+    id: str | None = None
+    function: Function = Field(default_factory=Function)
+    type: str | None = "function"
+    index: int | None = None
+
+    _shown = ("id", "function", "type")
+    _shown_when_set = ("index",)
+    _dumped_when_set = frozenset({"index"})
+
+
+ChatCompletionMessageToolCall = ToolCall
+
+
+class Message(OpenAIObject):
+    """The assistant's message. Hand it back in ``messages`` as it is to continue the conversation."""
+
+    content: str | None = None
+    role: str | None = "assistant"
+    tool_calls: list[ToolCall] | None = None
+    function_call: Function | None = None
+    reasoning_content: str | None = None
+    refusal: str | None = None
+    annotations: list[Any] | None = None
+    audio: Any = None
+
+    _shown = ("content", "role")
+    _shown_when_set = ("*",)
+    _dumped_when_set = frozenset({"function_call", "reasoning_content", "refusal", "annotations", "audio"})
+
+
+class Delta(OpenAIObject):
+    """What one chunk adds to the message."""
+
+    content: str | None = None
+    role: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    function_call: Function | None = None
+    reasoning_content: str | None = None
+
+    _shown = ("content", "role")
+    _shown_when_set = ("*",)
+    _dumped_when_set = frozenset({"function_call", "reasoning_content"})
+
+
+class Choices(OpenAIObject):
+    """One answer. ``provider_finish_reason`` keeps the vendor's own word."""
+
+    finish_reason: str | None = None
+    index: int = 0
+    message: Message = Field(default_factory=Message)
+    logprobs: Any = None
+    provider_finish_reason: str | None = None
+
+    _shown = ("finish_reason", "index", "message")
+    _dumped_when_set = frozenset({"logprobs", "provider_finish_reason"})
+
+
+class StreamingChoices(OpenAIObject):
+    """What one chunk adds to one answer."""
+
+    finish_reason: str | None = None
+    index: int = 0
+    delta: Delta = Field(default_factory=Delta)
+    logprobs: Any = None
+    provider_finish_reason: str | None = None
+
+    _shown = ("finish_reason", "index", "delta")
+    _dumped_when_set = frozenset({"logprobs", "provider_finish_reason"})
+
+
+class PromptTokensDetails(OpenAIObject):
+    """Where the prompt tokens come from."""
+
+    cached_tokens: int | None = None
+
+    _shown = ("cached_tokens",)
+
+
+class CompletionTokensDetails(OpenAIObject):
+    """What the completion tokens were spent on."""
+
+    reasoning_tokens: int | None = None
+
+    _shown = ("reasoning_tokens",)
+
+
+class Usage(OpenAIObject):
+    """Tokens as the vendor counted them; None where it did not say, never an invented 0."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: PromptTokensDetails | None = None
+    completion_tokens_details: CompletionTokensDetails | None = None
+
+    _shown = ("prompt_tokens", "completion_tokens", "total_tokens")
+    _dumped_when_set = frozenset({"prompt_tokens_details", "completion_tokens_details"})
+
+
+class Context(OpenAIObject):
+    """A passage that an agent platform retrieved for the answer."""
+
+    id: str | int | None = None
+    content: str | None = None
+    score: float | None = None
+
+    _shown = ("id", "content", "score")
+
+
+class Adaptation(OpenAIObject):
+    """One change made to a request because the vendor is known to refuse it as given.
+
+    ``action`` is one of renamed, dropped, clamped, replaced, added.
+    """
+
+    parameter: str
+    action: str
+    given: Any = None
+    sent: Any = None
+    reason: str | None = None
+
+    _shown = ("parameter", "action", "given", "sent", "reason")
+
+
+class _Completion(OpenAIObject):
+    """Fields that a whole answer and a chunk share, apart from ``choices``, which goes second in ``repr``."""
+
+    id: str = Field(default_factory=new_id)
+    created: int = Field(default_factory=_now)
+    model: str | None = None
+    system_fingerprint: str | None = None
+    usage: Usage | None = None
+    conversation_id: str | None = None
+    context: list[Context] | None = None
+    parsed: Any = Field(default=None)
+    adaptations: list[Adaptation] | None = None
+    provider: str | None = None
+    request_id: str | None = None
+
+    _shown = ("id", "choices", "created", "model", "object", "system_fingerprint", "usage")
+    _shown_when_set = ("conversation_id", "context")
+    _dumped_when_set = frozenset({"conversation_id", "context", "parsed", "adaptations", "provider", "request_id"})
+
+
+class ModelResponse(_Completion):
+    """A whole answer (``object='chat.completion'``)."""
+
+    object: str = "chat.completion"
+    choices: list[Choices] = Field(default_factory=list)
+
+
+class ModelResponseChunk(ModelResponse):
+    """One piece of a streamed answer; a ModelResponse too, because 0.x streams yielded those."""
+
+    object: str = "chat.completion.chunk"
+    choices: list[StreamingChoices] = Field(default_factory=list)  # type: ignore[assignment]  # see the docstring
