@@ -1,0 +1,5 @@
+"""Failed checks show their values."""
+
+import pytest
+
+pytest.register_assert_rewrite("checks", "play")

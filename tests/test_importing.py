@@ -1,0 +1,75 @@
+"""What importing does, in a fresh interpreter: next to nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import unionllm
+
+ROOT = Path(unionllm.__file__).parent
+
+IMPORT = """
+import json, os, sys
+opened, sockets = [], []
+def hook(event, args):
+    if event == "open" and isinstance(args[0], str):
+        opened.append(args[0])
+    if event.startswith("socket."):
+        sockets.append(event)
+before = dict(os.environ)
+sys.addaudithook(hook)
+STATEMENT
+report = {"modules": sorted({name.partition(".")[0] for name in sys.modules}), "opened": opened, "sockets": sockets}
+report["environ"] = dict(os.environ) == before
+report["filters"] = len(__import__("warnings").filters)
+print(json.dumps(report))
+"""
+
+
+def fresh(statement: str) -> dict[str, Any]:
+    """What a fresh interpreter says after a statement."""
+    program = IMPORT.replace("STATEMENT", statement)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT.parent)
+    assert done.returncode == 0, done.stderr
+    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return report
+
+
+STATEMENTS = [
+    "import unionllm",
+    "from unionllm import unionchat",
+    "from unionllm import unionchat, aunionchat, UnionLLM, APIError",
+]
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_importing_loads_nothing_heavy_and_does_nothing(statement: str) -> None:
+    """X1 of compat.md: 1.5 s and 1557 modules."""
+    report = fresh(statement)
+
+    heavy = "httpx httpcore pydantic litellm openai zhipuai dashscope asyncio ssl xllamacpp anyio requests"
+    assert not set(heavy.split()) & set(report["modules"])
+    assert report["sockets"] == []
+    assert report["environ"]
+    assert report["filters"] == fresh("pass")["filters"]
+    homes = (str(ROOT), sys.prefix, sys.base_prefix, str(ROOT.parent))
+    assert [path for path in report["opened"] if not path.startswith(homes)] == []
+    assert [path for path in report["opened"] if not path.endswith((".py", ".pyc", ".so", ".pth"))] == []
+
+
+@pytest.mark.parametrize("first", ["", "import unionllm.providers.deepseek", "from unionllm.providers import moonshot"])
+def test_providers_can_be_called_whatever_was_imported_before(first: str) -> None:
+    calls = "import unionllm; assert unionllm.providers()[0]['name'] == 'zhipuai'"
+    later = "import unionllm.providers.zhipuai; assert unionllm.providers()[0]['name'] == 'zhipuai'"
+
+    report = fresh(
+        f"{first}\n{calls}\n{later}\nfrom unionllm import providers; assert providers() == unionllm.providers()"
+    )
+
+    assert report["sockets"] == []

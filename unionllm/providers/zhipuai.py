@@ -1,0 +1,195 @@
+"""Zhipu AI, Z.AI, GLM (智谱). API reference: https://docs.z.ai/api-reference/llm/chat-completion (read 2026-11-23)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from .._protocols.base import Credential, ErrorFacts, ErrorRule, JSONObject, Region, frozen
+from .._protocols.openai_compatible import OpenAICompatible, OpenAISpec
+from .._protocols.openai_messages import MessageFacts, drop_strict, refuse_part
+from .._protocols.parameters import AtMost, Clamp, Drop, Only, Rename, Thinking, adaptation
+from .._wire import Headers
+from ..exceptions import (
+    APIError,
+    AuthenticationError,
+    BadRequestError,
+    ContentPolicyViolationError,
+    ContextWindowExceededError,
+    InsufficientBalanceError,
+    InternalServerError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    ServiceUnavailableError,
+)
+
+if TYPE_CHECKING:
+    from .._request import ChatRequest
+    from ..schema import Adaptation
+
+#: Milliseconds: three minutes, and half a minute for the way.
+_TOKEN_LIFE = 210_000
+
+_BOX = re.compile(r"<\|(?:begin|end)_of_box\|>")
+_SEES = re.compile(r"glm-(\d[\d.]*v|5\.3-flash)")
+_PARTS = ("image_url", "video_url", "file_url")
+
+
+class Zhipu(OpenAICompatible):
+    """Adds signed tokens, greedy decoding, bare base64, single stop words, and the marks around boxed answers."""
+
+    def headers(self, chat: ChatRequest) -> Headers:
+        """See ``OpenAICompatible``. With ``auth="jwt"`` the key itself stays here, and a token made of it travels."""
+        headers = super().headers(chat)
+        if chat.credentials.get("auth") == "jwt":
+            headers["authorization"] = f"Bearer {sign_token(chat.credentials['api_key'], int(chat.now * 1000))}"
+        return headers
+
+    def adapt_params(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
+        """See ``OpenAICompatible``."""
+        changes: list[Adaptation] = []
+        if params.get("temperature") == 0:
+            # The interval is open at 0 on older models; greedy decoding is a switch of its own.
+            params.update(temperature=0.01, do_sample=False)
+            changes.append(adaptation("temperature", "replaced", 0, 0.01, "0 means do_sample=false here"))
+        if params.get("tool_choice") == "none" and "tools" in params:
+            reason = 'tool_choice="none" is not known here; without tools none can be called'
+            changes += [
+                adaptation(name, "dropped", params.pop(name), None, reason) for name in ("tools", "tool_choice")
+            ]
+        return [*changes, *drop_strict(params)]
+
+    def part_rule(self, chat: ChatRequest) -> Any:
+        """See ``OpenAICompatible``."""
+        model = chat.model.lower()
+        return refuse_part if model.startswith("glm-") and not _SEES.match(model) else _media
+
+    def adjust_message(self, raw: JSONObject) -> JSONObject:
+        """Vision models mark their final answer with a box that no reader wants to see."""
+        content = raw.get("content")
+        if isinstance(content, str) and "_of_box|>" in content:
+            return {**raw, "content": _BOX.sub("", content)}
+        return raw
+
+
+def sign_token(key: str, now: int) -> str:
+    """The HS256 token that stands for a key ``id.secret``.
+
+    Args:
+        now: Unix time in milliseconds, as the vendor counts it. The token lives for 210,000 ms.
+
+    Raises:
+        BadRequestError: the key has no two halves.
+    """
+    key_id, dot, secret = key.partition(".")
+    if not dot or not secret:
+        raise BadRequestError(
+            'zhipuai: auth="jwt" needs a key of the form id.secret. Leave auth out to send it as it is.'
+        )
+    header = {"alg": "HS256", "sign_type": "SIGN", "typ": "JWT"}
+    payload = {"api_key": key_id, "exp": now + _TOKEN_LIFE, "timestamp": now}
+    signed = b".".join(_base64url(json.dumps(part, separators=(",", ":")).encode()) for part in (header, payload))
+    signature = hmac.new(secret.encode(), signed, hashlib.sha256).digest()
+    return b".".join((signed, _base64url(signature))).decode("ascii")
+
+
+def _base64url(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def _media(part: JSONObject, where: str) -> JSONObject:
+    kind = part.get("type")
+    if kind not in _PARTS:
+        raise BadRequestError(f"{where}: zhipuai takes text, {', '.join(_PARTS)} parts, not {kind!r}.")
+    media = part.get(str(kind))
+    url = media.get("url", "") if isinstance(media, dict) else media
+    if isinstance(url, str) and url.startswith("data:") and ";base64," in url:
+        # The documented form is bare base64; older vision models refuse a data URL.
+        media = {**media, "url": url.partition(";base64,")[2]} if isinstance(media, dict) else {"url": url}
+        return {**part, str(kind): media}
+    return part
+
+
+def _rules(table: dict[type[APIError], str], *, retryable: bool | None = None) -> dict[str, ErrorRule]:
+    return {code: ErrorRule(cls=cls, retryable=retryable) for cls, codes in table.items() for code in codes.split()}
+
+
+_CODES = {
+    **_rules(
+        {
+            AuthenticationError: "1000 1001 1002 1003 1004 1111",
+            PermissionDeniedError: "1100 1110 1112 1120 1121 1220 1309 1311 1313",
+            InsufficientBalanceError: "1113",
+            BadRequestError: "1200 1210 1212 1213 1214 1215 1231",
+            NotFoundError: "1211 1221 1222",
+            InternalServerError: "1230 500",
+            ContextWindowExceededError: "1261",
+            ContentPolicyViolationError: "1300 1301",
+            RateLimitError: "1302 1303",
+            ServiceUnavailableError: "1234 1305 1312",
+        }
+    ),
+    # A day's or a plan's quota does not come back within a retry.
+    **_rules({RateLimitError: "1304 1308 1310"}, retryable=False),
+}
+
+_EFFORTS = {"low": "high", "medium": "high", "high": "high", "xhigh": "max", "max": "max"}
+_CONSOLE = "https://open.bigmodel.cn/usercenter/apikeys"
+_INTL_CONSOLE = "https://z.ai/manage-apikey/apikey-list"
+
+adapter = Zhipu(
+    OpenAISpec(
+        name="zhipuai",
+        title="Zhipu AI, GLM (智谱)",
+        regions=(
+            Region(name="cn", base_url="https://open.bigmodel.cn/api/paas/v4", console=_CONSOLE),
+            Region(name="intl", base_url="https://api.z.ai/api/paas/v4", console=_INTL_CONSOLE),
+            Region(name="coding", base_url="https://open.bigmodel.cn/api/coding/paas/v4", console=_CONSOLE),
+            Region(name="coding-intl", base_url="https://api.z.ai/api/coding/paas/v4", console=_INTL_CONSOLE),
+        ),
+        credentials=(
+            Credential(env=("ZHIPU_API_KEY", "ZHIPUAI_API_KEY", "ZAI_API_KEY", "GLM_API_KEY", "BIGMODEL_API_KEY")),
+            Credential(name="auth", required=False),
+        ),
+        base_url_env=("ZHIPUAI_BASE_URL", "ZAI_BASE_URL", "ZAI_API_BASE"),
+        docs="https://docs.bigmodel.cn/cn/api",
+        rules=(
+            Rename("max_completion_tokens", "max_tokens"),
+            Rename("user", "user_id"),
+            AtMost(name="stop", count=1),
+            Clamp(name="temperature", low=0, high=1),
+            Clamp(name="top_p", low=0.01, high=1),
+            Only(name="tool_choice", values=("auto",), instead="auto", reason="the vendor lets the model choose"),
+            Drop(names=("n", "logprobs", "top_logprobs", "logit_bias", "presence_penalty", "frequency_penalty")),
+            Drop(names=("best_of", "parallel_tool_calls", "store", "service_tier")),
+            Drop(names=("stream_options",), reason="not needed: usage always comes on the last chunk"),
+        ),
+        thinking=(
+            Thinking(
+                models=r"glm-5\.3",
+                types=("enabled",),
+                efforts=frozen({**_EFFORTS, "minimal": "low", "low": "low"}),
+                always=True,
+                keys=("clear_thinking",),
+            ),
+            Thinking(models=r"glm-5\.2", efforts=frozen({"minimal": "minimal", **_EFFORTS}), keys=("clear_thinking",)),
+            Thinking(models=r"(glm-4\.[5-9]|glm-[5-9])", keys=("clear_thinking",)),
+            Thinking(models=r"(glm-[1-4]|charglm|chatglm|emohaa|codegeex)", never=True),
+            Thinking(keys=("clear_thinking",)),
+        ),
+        messages=MessageFacts(),
+        asks_for_usage=False,
+        errors=ErrorFacts(
+            codes=frozen(_CODES),
+            # No access to a trial, and a file that is too big.
+            statuses=frozen({434: ErrorRule(cls=PermissionDeniedError), 435: ErrorRule(cls=BadRequestError)}),
+            request_id_headers=("x-log-id", "x-request-id"),
+        ),
+        failures=frozen({"network_error": ErrorRule(cls=ServiceUnavailableError)}),
+    )
+)
