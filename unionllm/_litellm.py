@@ -1,0 +1,196 @@
+"""The bridge to LiteLLM, for every provider without an adapter of our own. The only file that names the package.
+
+LiteLLM is imported when a call needs it, with its downloads and its ``.env`` reading switched off, and nothing is set
+on it that another user of it could notice. A call is a route (``_litellm_route``: where it goes, and whether that is
+safe), LiteLLM's own work, and its results in our terms (``_litellm_results``, ``_litellm_streams``,
+``_litellm_errors``).
+
+Follows https://docs.litellm.ai/docs/ and measurements with LiteLLM 1.105.3 (2026-11-23).
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import logging
+import os
+import sys
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ._litellm_route import Route, check_request
+from ._litellm_streams import AsyncSource, QuietInOurCalls, Source, call_once, call_once_async
+from ._wire import Perform
+from .exceptions import ProviderError
+
+if TYPE_CHECKING:
+    from ._litellm_results import Sent
+    from ._request import ChatRequest
+    from ._timeouts import Deadline
+    from ._wire import Flow
+    from .schema import ModelResponse
+
+_INSTALL = "Run: pip install 'litellm>=1.94,!=1.106.*'"
+_IMPORTING = threading.Lock()
+#: Seconds given to LiteLLM for "no limit": its own None means 600.
+_NO_LIMIT = 86400.0
+_QUIET = QuietInOurCalls()
+
+
+def knows(provider: str) -> bool:
+    """Whether LiteLLM can route to that provider. Imports LiteLLM; case does not matter.
+
+    Raises:
+        ProviderError: LiteLLM is not installed, or in a version that must not be used.
+    """
+    return provider.lower() in _codes(_load())
+
+
+def provider_names() -> list[str]:
+    """All provider codes of LiteLLM's, sorted; for "did you mean"."""
+    return sorted(_codes(_load()))
+
+
+def split_model(model: str) -> tuple[str, str] | None:
+    """``"a/b"`` → ``("a", "b")`` when LiteLLM knows a provider ``a`` (in lower case), else None."""
+    provider, slash, rest = model.partition("/")
+    return (provider.lower(), rest) if slash and rest and knows(provider) else None
+
+
+def _load() -> Any:
+    """LiteLLM, imported politely: no download, no ``.env``, nothing left behind in the environment."""
+    _check_version()
+    with _IMPORTING:
+        return _import()
+
+
+@functools.cache
+def _check_version() -> None:
+    """Refuse bad versions before a line of theirs runs. Reading the version takes longer than the rest of a call."""
+    try:
+        version = importlib.metadata.version("litellm")
+    except importlib.metadata.PackageNotFoundError:
+        raise ProviderError(f"This provider is reached through LiteLLM, which is not installed. {_INSTALL}") from None
+    if version in ("1.82.7", "1.82.8"):
+        raise ProviderError(f"LiteLLM {version} is a poisoned upload that steals credentials: remove it. {_INSTALL}")
+    if version.startswith("1.106."):
+        raise ProviderError(f"LiteLLM {version} cannot call tools (it lacks a dependency of its own). {_INSTALL}")
+
+
+def _import() -> Any:
+    if (loaded := sys.modules.get("litellm")) is not None and hasattr(loaded, "acompletion"):
+        return _settle(loaded)
+    quiet = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION"}
+    ours = [name for name in quiet if name not in os.environ]
+    os.environ.update({name: quiet[name] for name in ours})
+    try:
+        module: Any = importlib.import_module("litellm")
+    finally:
+        for name in ours:
+            os.environ.pop(name, None)
+    if "LITELLM_LOG" not in os.environ:
+        module.suppress_debug_info = True  # else it prints advice to standard output with every error
+    _load_tokenizers()
+    return _settle(module)
+
+
+def _settle(module: Any) -> Any:
+    if getattr(module, "disable_hf_tokenizer_download", False) is None:
+        # A stream of a Llama model would wait for huggingface.co, for minutes behind a firewall.
+        module.disable_hf_tokenizer_download = True
+    if "LITELLM_LOG" not in os.environ:
+        for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
+            logging.getLogger(name).addFilter(_QUIET)  # once only: a logger knows its filters
+    return module
+
+
+def _load_tokenizers() -> None:
+    """Have LiteLLM read its bundled tokenizers now: doing so later, it overwrites TIKTOKEN_CACHE_DIR for good."""
+    before = os.environ.get("TIKTOKEN_CACHE_DIR")
+    try:
+        importlib.import_module("litellm.litellm_core_utils.default_encoding")
+        # With the variable gone, the second encoding would be downloaded when it is first needed.
+        url = "https://openaipublic.blob.core.windows.net/encodings/o200k_base.tiktoken"
+        name = hashlib.sha1(url.encode(), usedforsecurity=False).hexdigest()
+        bundled = os.path.join(os.environ.get("TIKTOKEN_CACHE_DIR", ""), name)
+        if os.path.exists(bundled):
+            importlib.import_module("tiktoken").get_encoding("o200k_base")
+    except (ImportError, OSError, ValueError):
+        return  # another arrangement of LiteLLM's files: calls work without this
+    finally:
+        os.environ.pop("TIKTOKEN_CACHE_DIR", None)
+        if before is not None:
+            os.environ["TIKTOKEN_CACHE_DIR"] = before
+
+
+def _codes(litellm: Any) -> set[str]:
+    listed = {str(getattr(code, "value", code)) for code in litellm.provider_list}
+    own = {str(entry["provider"]) for entry in litellm.custom_provider_map}
+    return listed | own | _configured().keys()
+
+
+def _configured() -> dict[str, str]:
+    """Providers that LiteLLM has as rows of a JSON file, with their key's variable; not all stand in its list."""
+    try:
+        loader = importlib.import_module("litellm.llms.openai_like.json_loader")
+    except ImportError:  # older than that file
+        return {}
+    rows = loader.JSONProviderRegistry
+    return {code: str(rows.get(code).api_key_env) for code in rows.list_providers()}
+
+
+class LiteLLMBackend:
+    """Answers calls through ``litellm.completion`` and ``litellm.acompletion``. Holds nothing; one serves all calls."""
+
+    def answer(self, chat: ChatRequest, deadline: Deadline) -> Flow[ModelResponse]:
+        """The whole answer.
+
+        Raises:
+            ProviderError: LiteLLM cannot be used, or does not know the provider.
+            BadRequestError: no model, no host for a self-hosted provider, or a name that LiteLLM would misroute.
+            AuthenticationError: no key.
+            APIError: the call failed; ``original`` is the name of LiteLLM's class.
+        """
+        plan = yield from _prepare(chat, deadline, is_stream=False)
+        call, acall = plan.litellm.completion, plan.litellm.acompletion
+        response: ModelResponse = yield Perform(
+            call=lambda: call_once(call, plan.arguments, plan.sent),
+            acall=lambda: call_once_async(acall, plan.arguments, plan.sent),
+        )
+        return response
+
+    def stream(self, chat: ChatRequest, deadline: Deadline) -> Flow[Any]:
+        """An opened stream of chunks, the first one received. Raises what ``answer`` raises."""
+        plan = yield from _prepare(chat, deadline, is_stream=True)
+        call, acall = plan.litellm.completion, plan.litellm.acompletion
+        return (
+            yield Perform(
+                call=lambda: Source.open(call, plan.arguments, plan.sent, deadline),
+                acall=lambda: AsyncSource.open(acall, plan.arguments, plan.sent, deadline),
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    litellm: Any
+    arguments: dict[str, Any] = field(repr=False)
+    sent: Sent
+
+
+def _prepare(chat: ChatRequest, deadline: Deadline, *, is_stream: bool) -> Flow[_Plan]:
+    check_request(chat)
+    # A step of its own, so that it runs in a worker thread under an event loop: the import takes seconds, and for
+    # Ollama LiteLLM asks the server what the model can do.
+    plan: _Plan = yield Perform(call=lambda: _make_plan(chat, deadline, is_stream=is_stream))
+    return plan
+
+
+def _make_plan(chat: ChatRequest, deadline: Deadline, *, is_stream: bool) -> _Plan:
+    litellm = _load()
+    route = Route(litellm, _codes(litellm), _configured(), chat)
+    seconds = deadline.shorten("first token", deadline.timeouts.first_token)
+    arguments = route.arguments(_NO_LIMIT if seconds is None else seconds, is_stream=is_stream)
+    return _Plan(litellm=litellm, arguments=arguments, sent=route.sent(deadline.applied))

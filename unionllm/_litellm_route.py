@@ -1,0 +1,338 @@
+"""Where a call through LiteLLM goes: its code for the provider, the model string, the host, the key.
+
+Two guards stand here, because LiteLLM sends ``OPENAI_API_KEY`` to some seventy other hosts when they have no key of
+their own, and other vendors' keys to api.openai.com when no host is known: no key → error, no host → error, before
+anything is sent. LiteLLM itself is handed in as a module and asked what it knows; nothing is set on it. Keys in the
+environment are looked for, and left to LiteLLM to read.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import os
+import re
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ._litellm_results import Sent
+from ._log import logger
+from ._wire import Secret
+from .exceptions import AuthenticationError, BadRequestError, ProviderError
+from .schema import Adaptation
+
+if TYPE_CHECKING:
+    from ._request import ChatRequest
+
+#: Codes that do what users of the provider mean, where LiteLLM's code of that name does something else.
+_RENAMED = {"ai21": "ai21_chat", "vllm": "hosted_vllm"}
+#: Looking these up starts a login in the browser.
+_LOGIN_ON_LOOKUP = frozenset({"github_copilot", "chatgpt"})
+#: OpenAI-format codes without a host of their own → the variable that names one.
+_SELF_HOSTED = {
+    "aiohttp_openai": "",
+    "custom_openai": "",
+    "hosted_vllm": "HOSTED_VLLM_API_BASE",
+    "litellm_proxy": "LITELLM_PROXY_API_BASE",
+    "lm_studio": "LM_STUDIO_API_BASE",
+    "xinference": "XINFERENCE_API_BASE",
+}
+#: OpenAI-format codes that stand in neither of LiteLLM's lists, and codes of its list with credentials of other kinds.
+_ALSO_COMPATIBLE = frozenset({"aiohttp_openai", "custom_openai", "mistral", "nadir"})
+_OTHER_CREDENTIALS = frozenset({"azure_ai", "cometapi", "ragflow", *_LOGIN_ON_LOOKUP})
+#: Variables with a key that LiteLLM reads only while it sends; any one of them will do.
+_KEY_VARIABLES = {
+    "anthropic": ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
+    "anthropic_text": ("ANTHROPIC_API_KEY",),
+    "cloudflare": ("CLOUDFLARE_API_KEY",),
+    "cohere": ("COHERE_API_KEY", "CO_API_KEY"),
+    "cohere_chat": ("COHERE_API_KEY", "CO_API_KEY"),
+    "cometapi": ("COMETAPI_KEY",),
+    "gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+    "huggingface": ("HF_TOKEN", "HUGGINGFACE_API_KEY"),
+    "nlp_cloud": ("NLP_CLOUD_API_KEY",),
+    "openai": ("OPENAI_API_KEY",),
+    "openrouter": ("OPENROUTER_API_KEY", "OR_API_KEY"),
+    "replicate": ("REPLICATE_API_KEY", "REPLICATE_API_TOKEN"),
+    "text-completion-codestral": ("CODESTRAL_API_KEY",),
+    "text-completion-inception": ("INCEPTION_API_KEY",),
+    "text-completion-openai": ("OPENAI_API_KEY",),
+}
+#: Variables of OpenAI-format codes that are not the code in capitals and ``_API_KEY``.
+_ODD_VARIABLES = {"lambda_ai": "LAMBDA_API_KEY", "meta_llama": "LLAMA_API_KEY"}
+#: OpenAI's own codes: their key goes to another host only when it was given for this call.
+_OPENAI = frozenset({"openai", "text-completion-openai"})
+#: Sent where a self-made server wants no key and the OpenAI format wants one.
+_PLACEHOLDER = "EMPTY"
+#: Parts of a model's name by which LiteLLM changes the vendor, key and all, whatever provider was asked for ...
+_TRAPS = ("replicate", "clarifai", "ft:gpt-3.5-turbo", "ft:babbage-002", "ft:davinci-002")
+#: ... except for these, which it recognises before it looks at the name.
+_CHOSEN_FIRST = frozenset({"a2a", "aiohttp_openai", "azure", "azure_text", "bedrock_mantle", "custom_openai", "fal_ai"})
+_CHOSEN_FIRST |= {"gigachat", "heroku", "minimax", "mistral", "openai", "sap", "text-completion-openai"}
+#: Routes outside its OpenAI-format list whose streams remember whether the vendor finished (measured, cut and uncut).
+_TELLS_END = frozenset({"anthropic", "azure", "cloudflare", "databricks", "huggingface", "ollama", "ollama_chat"})
+_TELLS_END |= {"mistral", "openai", "openrouter", "watsonx"}
+#: Arguments of LiteLLM's that are no parameters of a model, so it never drops them.
+_CONTROLS = frozenset({"additional_drop_params", "allowed_openai_params", "api_version", "custom_llm_provider"})
+_CONTROLS |= {"drop_params", "extra_headers", "max_retries", "messages", "metadata", "model", "stream"}
+#: Arguments that we set ourselves, or that make LiteLLM try again or go elsewhere behind our back.
+_NEVER_PASSED = frozenset({"api_base", "base_url", "custom_llm_provider", "num_retries", "max_retries"})
+#: Routes outside the OpenAI-format list that try again by themselves. The others do not, and some post the argument.
+_TRIES_AGAIN = frozenset({"azure", "azure_text", "openai", "text-completion-openai"})
+_TRIES_AGAIN |= {"text-completion-inception"}
+#: Routes on which LiteLLM posts this argument under its own name.
+_POSTS_EXTRA_BODY = frozenset({"anthropic"})
+_SECRET_NAME = re.compile(r"key|token|secret|password|credential|authorization", re.IGNORECASE)
+#: The value of such a parameter is any word, not a secret, when it is shorter: tokenizer="auto".
+_SHORTEST_SECRET = 6
+
+
+def check_request(chat: ChatRequest) -> None:
+    """Raise BadRequestError for what LiteLLM cannot be asked at all."""
+    name = chat.provider or "litellm"
+    if not chat.model.strip():
+        raise BadRequestError(f"{name}: no model. Pass model=….", provider=name)
+    if chat.extra_query:
+        cure = "Leave out extra_query=, or write the query into base_url=."
+        raise BadRequestError(f"{name}: LiteLLM cannot add a query to its requests. {cure}", provider=name)
+
+
+class Route:
+    """The way of one call. Making one raises when the call could not be sent safely.
+
+    Args:
+        litellm: the module, to ask.
+        codes: all of its provider codes.
+        configured: those of them that are rows of a JSON file, all OpenAI-format, with their key's variable.
+        chat: the call.
+
+    Raises:
+        ProviderError: LiteLLM knows no such provider.
+        BadRequestError: no host, or a model's name that LiteLLM would send elsewhere.
+        AuthenticationError: no key.
+    """
+
+    def __init__(self, litellm: Any, codes: Collection[str], configured: Mapping[str, str], chat: ChatRequest) -> None:
+        self._litellm = litellm
+        self._chat = chat
+        self._codes = codes
+        self._configured = configured
+        self._compatible = {*litellm.openai_compatible_providers, *configured, *_ALSO_COMPATIBLE}
+        self._key: str | None = chat.credentials.get("api_key") or None
+        self._base = chat.base_url or str(chat.params.get("api_base") or chat.params.get("base_url") or "")
+        self._found_key: str | None = None
+        self._keyword = "" if chat.provider else str(chat.params.get("custom_llm_provider") or "").lower()
+        self._model = self._build_model()
+        self._code, self._bare, default_base = self._look_up()
+        self._name = chat.provider or self._code
+        self._check_traps()
+        self._check_host(default_base)
+        self._host = urlsplit(self._base or default_base or "").netloc.rpartition("@")[2]
+        self._check_key()
+        self._adaptations = (*chat.adaptations, *self._left_out())
+
+    def arguments(self, timeout: float, *, is_stream: bool) -> dict[str, Any]:
+        """Everything for ``litellm.completion``. Nothing in it is the caller's own object, if LiteLLM could change it.
+
+        Args:
+            timeout: seconds; LiteLLM has this one limit for connecting and for every wait after that.
+        """
+        chat = self._chat
+        params = {name: _copied(value) for name, value in chat.params.items() if name not in _NEVER_PASSED}
+        arguments: dict[str, Any] = {"drop_params": chat.param_policy == "adapt", **params}
+        arguments |= {"model": self._model, "messages": copy.deepcopy(list(chat.messages))}
+        arguments["timeout"] = timeout
+        if self._code in self._compatible or self._code in _TRIES_AGAIN:
+            # Retries are ours. Some codes are told to leave max_retries out, and would then try three times.
+            arguments["max_retries"] = 0
+            arguments["allowed_openai_params"] = [*(params.get("allowed_openai_params") or ()), "max_retries"]
+        if self._code in _POSTS_EXTRA_BODY:
+            arguments = {**_copied(dict(chat.extra_body)), **arguments}
+        if is_stream:
+            arguments["stream"] = True
+            arguments["stream_options"] = {"include_usage": True, **(params.get("stream_options") or {})}
+        optional = {
+            "custom_llm_provider": self._keyword,
+            "api_key": Secret(self._key) if self._key else None,
+            "api_base": self._base,
+            "extra_headers": dict(chat.extra_headers),
+            "extra_body": None if self._code in _POSTS_EXTRA_BODY else _copied(dict(chat.extra_body)),
+        }
+        return arguments | {name: value for name, value in optional.items() if value}
+
+    def sent(self, limit: tuple[str, float | None]) -> Sent:
+        """What the results need to know of the call."""
+        return Sent(
+            provider=self._name,
+            route=self._code,
+            model=self._bare,
+            tells_end=self._code in _TELLS_END or self._code in self._compatible,
+            limit=limit,
+            host=self._host,
+            secrets=self._secrets(),
+            adaptations=self._adaptations,
+            key_hint=self._key_hint(),
+        )
+
+    def _build_model(self) -> str:
+        """LiteLLM's model string. Slashes inside a model's id survive; the provider never stands there twice."""
+        provider, model = self._chat.provider, self._chat.model
+        if not provider and not self._keyword:
+            prefix, slash, rest = model.partition("/")
+            if not slash or prefix.lower() not in self._codes:
+                return model
+            provider, model = prefix.lower(), rest
+        if self._keyword:
+            return model
+        code = self._renamed(provider)
+        for known in (provider, code):
+            if model.lower().startswith(f"{known}/"):
+                model = model[len(known) + 1 :]
+        if not model:
+            raise BadRequestError(f"{provider}: no model. Pass model=….", provider=provider)
+        if code == "azure":
+            # As azure/NAME, a deployment with the name of a Mistral or Cohere model would be called as OpenAI's.
+            self._keyword = code
+            return model
+        if code == "openrouter" and "/" not in model:
+            return f"openrouter/openrouter/{model}"  # the vendor's own ids begin with its name: openrouter/auto
+        return f"{code}/{model}"
+
+    def _renamed(self, provider: str) -> str:
+        has_host = bool(self._base or os.environ.get(_SELF_HOSTED["hosted_vllm"]))
+        if provider == "vllm" and not has_host and importlib.util.find_spec("vllm") is not None:
+            return provider  # runs the package in this process
+        return _RENAMED.get(provider, provider)
+
+    def _look_up(self) -> tuple[str, str, str | None]:
+        """LiteLLM's code, the vendor's own model id and the host, if LiteLLM knows one."""
+        prefix, _, rest = self._model.partition("/")
+        if (self._keyword or prefix) in _LOGIN_ON_LOOKUP:
+            return self._keyword or prefix, rest or prefix, None
+        try:
+            bare, code, self._found_key, base = self._litellm.get_llm_provider(
+                model=self._model,
+                custom_llm_provider=self._keyword or None,
+                api_base=self._base or None,
+                api_key=self._key,
+            )
+            return code, bare, base
+        except self._litellm.BadRequestError as error:
+            words = str(error)
+        raise ProviderError(self._unknown(words))
+
+    def _unknown(self, words: str) -> str:
+        provider = self._chat.provider or self._keyword
+        if "Provider NOT provided" not in words:
+            start = words.rpartition("GetLLMProvider Exception - ")[2].partition("\n")[0]
+            return f"LiteLLM cannot use provider {provider!r} with model {self._chat.model!r}: {start}"
+        if provider:
+            return f"LiteLLM knows no provider {provider!r}. Check provider=."
+        cure = "Pass provider=…, or model='provider/model'."
+        return f"LiteLLM knows no provider for the model {self._chat.model!r}. {cure}"
+
+    def _check_traps(self) -> None:
+        if self._code in self._compatible or self._code in _CHOSEN_FIRST:
+            return
+        for part in _TRAPS:
+            if part in self._bare and part != self._code:
+                text = f"LiteLLM would send this call, with the key of {self._code}, to another vendor, because"
+                message = f"{self._name}: {text} {part!r} is part of the model's name {self._bare!r}. Nothing was sent."
+                raise BadRequestError(message, provider=self._name, model=self._bare)
+
+    def _check_host(self, default: str | None) -> None:
+        if self._code == "xinference":
+            self._base = self._base or os.environ.get(_SELF_HOSTED["xinference"], "")
+        is_hosted = self._code not in self._compatible or self._code in _OTHER_CREDENTIALS
+        if self._base or default or is_hosted:
+            return
+        variable = _SELF_HOSTED.get(self._code, "")
+        cure = "Pass base_url=…" + (f" or set {variable}." if variable else ".")
+        raise BadRequestError(f"{self._name}: no host to send this to. {cure}", provider=self._name, model=self._bare)
+
+    def _check_key(self) -> None:
+        """See the top of this file. A key that the program has set on LiteLLM for everything is its own decision."""
+        is_checked = self._code in _KEY_VARIABLES or self._code in self._compatible - _OTHER_CREDENTIALS
+        if self._key or self._litellm.api_key or not is_checked:
+            return
+        is_at_openai = f".{self._host.partition(':')[0].lower()}".endswith(".openai.com")
+        if self._code in _OPENAI and self._base and not is_at_openai:
+            self._key = _PLACEHOLDER
+            return
+        if self._found_key or any(self._known_keys()):
+            return
+        if self._base and self._code in self._compatible:
+            self._key = _PLACEHOLDER
+            return
+        if self._code in _SELF_HOSTED:
+            self._key = _PLACEHOLDER  # the host came from its variable
+            return
+        message = f"{self._name}: no API key. {self._key_hint()}"
+        raise AuthenticationError(message, provider=self._name, model=self._bare)
+
+    def _known_keys(self) -> list[str]:
+        """Keys that LiteLLM will find by itself: in the environment, or set on it by the program."""
+        values = [os.environ.get(name) for name in _KEY_VARIABLES.get(self._code, ())]
+        values.append(getattr(self._litellm, f"{self._code}_key", None))
+        return [value for value in values if isinstance(value, str) and value]
+
+    def _key_hint(self) -> str:
+        if self._key == _PLACEHOLDER:
+            return "No key was given for this host, and keys of other hosts are not sent to it. Pass api_key=…."
+        if self._code in _KEY_VARIABLES:
+            names = _KEY_VARIABLES[self._code]
+        elif self._code in self._compatible and self._code not in _OTHER_CREDENTIALS:
+            names = (self._variable(),)
+        else:
+            return "Check the credentials in the call and in the environment."
+        return f"Pass api_key=… (or app_key=…), or set {' or '.join(names)}."
+
+    def _variable(self) -> str:
+        if self._code in self._configured:
+            return self._configured[self._code]
+        told = self._litellm.validate_environment(f"{self._code}/{self._bare}").get("missing_keys") or ()
+        keys = [str(name) for name in told if str(name).endswith(("_KEY", "_TOKEN"))]
+        usual = f"{re.sub('[^A-Z0-9]', '_', self._code.upper())}_API_KEY"
+        return keys[0] if keys else _ODD_VARIABLES.get(self._code, usual)
+
+    def _left_out(self) -> list[Adaptation]:
+        """Parameters that will not be sent."""
+        chat = self._chat
+        made = [
+            Adaptation(parameter=name, action="dropped", given=chat.params[name], reason="use max_retries=")
+            for name in ("num_retries",)
+            if chat.params.get(name) is not None
+        ]
+        if chat.param_policy == "adapt" and self._code not in _LOGIN_ON_LOOKUP:
+            reason = f"not taken by {self._code}"
+            made += [
+                Adaptation(parameter=name, action="dropped", given=chat.params[name], reason=reason)
+                for name in self._unsupported()
+            ]
+        for change in made:
+            logger.info("%s: %s is left out (%s)", self._name, change.parameter, change.reason)
+        return made
+
+    def _unsupported(self) -> list[str]:
+        ask = self._litellm.get_supported_openai_params
+        supported = ask(model=self._bare, custom_llm_provider=self._code)
+        if supported is None:
+            return []
+        allowed = {*supported, *_CONTROLS, *(self._chat.params.get("allowed_openai_params") or ())}
+        known = getattr(self._litellm.constants, "DEFAULT_CHAT_COMPLETION_PARAM_VALUES", {})
+        return [name for name in self._chat.params if name in known and name not in allowed]
+
+    def _secrets(self) -> tuple[str, ...]:
+        named = {**self._chat.params, **self._chat.extra_headers}
+        texts = [(name, value) for name, value in named.items() if isinstance(value, str)]
+        marked = [value for name, value in texts if _SECRET_NAME.search(name) and len(value) >= _SHORTEST_SECRET]
+        # LiteLLM "finds" placeholders too, such as the provider's own name: those must not be masked.
+        from_environment = self._found_key if self._found_key in os.environ.values() else ""
+        found = [*self._chat.secrets, *marked, *self._known_keys(), from_environment or ""]
+        return tuple({value for value in found if value and value != _PLACEHOLDER})
+
+
+def _copied(value: Any) -> Any:
+    # Only plain data: a caller's client or function is passed as it is.
+    return copy.deepcopy(value) if isinstance(value, (dict, list)) else value
