@@ -1,0 +1,7 @@
+"""``python -m unionllm``."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())
