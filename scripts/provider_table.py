@@ -1,0 +1,91 @@
+"""Writes the table of providers into both READMEs, from the registry.
+
+python scripts/provider_table.py            write it
+python scripts/provider_table.py --check    exit 1 if a README is out of date
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+START, END = "<!-- providers:start -->\n", "<!-- providers:end -->"
+COMMAND = "python scripts/provider_table.py"
+#: README → the heads of the columns, the word for "no key needed", the ending of the docs pages.
+LANGUAGES = {
+    "README.md": (
+        ("provider", "aliases", "variable", "default base URL", "regions", "page"),
+        ("none needed", "in this process", "details"),
+        ".md",
+    ),
+    "README.zh-CN.md": (
+        ("厂商", "别名", "环境变量", "默认 base URL", "region", "文档"),
+        ("无需密钥", "本进程内", "详情"),
+        ".zh-CN.md",
+    ),
+}
+
+
+def build_table(readme: str) -> str:
+    """The table in the language of that README. Plugins that happen to be installed are left out."""
+    from unionllm._registry import PROVIDERS, describe
+
+    heads, words, ending = LANGUAGES[readme]
+    rows = [_row(row, words, ending) for row in describe() if row["name"] in PROVIDERS]
+    lines = [heads, ("---",) * len(heads), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _row(row: dict[str, Any], words: tuple[str, str, str], ending: str) -> tuple[str, ...]:
+    no_key, in_process, details = words
+    variables = [names[0] for names in row["env"] if names]
+    is_remote = not row["base_url"].startswith("http://127.0.0.1")
+    return (
+        f"`{row['name']}`<br>{row['title']}",
+        _code(row["aliases"]),
+        _code(variables) or no_key,
+        _code([row["base_url"]]) if is_remote else in_process,
+        _code(row["regions"]) if len(row["regions"]) > 1 else "–",
+        f"[{details}](docs/providers/{row['name']}{ending})",
+    )
+
+
+def _code(words: Any) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
+def with_table(readme: str, text: str) -> str:
+    """The text of a README with a fresh table between its markers."""
+    before, start, rest = text.partition(START)
+    _, end, after = rest.partition(END)
+    if not start or not end:
+        sys.exit(f"{readme} lacks the lines {START.strip()} and {END}; put them where the table belongs.")
+    return f"{before}{START}{build_table(readme)}{END}{after}"
+
+
+def main(arguments: list[str]) -> int:
+    if arguments not in ([], ["--check"]):
+        print(__doc__, file=sys.stderr)
+        return 2
+    code = 0
+    for readme in LANGUAGES:
+        path = ROOT / readme
+        text = path.read_text(encoding="utf-8")
+        fresh = with_table(readme, text)
+        if fresh == text:
+            continue
+        if arguments:
+            print(f"The table of providers in {readme} is out of date. Run: {COMMAND}", file=sys.stderr)
+            code = 1
+        else:
+            path.write_text(fresh, encoding="utf-8")
+            print(f"{readme} written")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
