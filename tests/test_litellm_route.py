@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
+import httpx
 import litellm_vendor
 import pytest
 from litellm_vendor import KEY, MESSAGES, ask
@@ -189,3 +190,15 @@ def test_the_host_of_xinference_may_stand_in_the_environment(
     monkeypatch.setenv("XINFERENCE_API_BASE", f"{server.url}/v1")
     unionchat(provider="xinference", model="m", messages=MESSAGES)
     assert server.requests[0].headers["authorization"] == "Bearer EMPTY"
+
+
+def test_options_without_effect_on_litellm_are_recorded(server: ScriptedServer) -> None:
+    with httpx.Client() as own:
+        response = ask(server, provider="openai", model="m", region="intl", http_client=own, fetch_media=True)
+
+    assert [change.parameter for change in response.adaptations or ()] == ["fetch_media", "http_client", "region"]
+
+
+def test_a_misspelt_prefix_of_a_model_gets_the_nearest_names() -> None:
+    with pytest.raises(ProviderError, match=r"Unknown provider 'zhipuia'\. Did you mean 'zhipuai'"):
+        unionchat("zhipuia/glm-5", MESSAGES)

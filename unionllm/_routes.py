@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,7 +20,7 @@ from ._timeouts import Timeouts
 from ._urls import host_of
 from ._wire import Secret
 from .exceptions import BadRequestError, ProviderError, UnionLLMError
-from .schema import new_id
+from .schema import Adaptation, new_id
 
 #: Arguments with one meaning for every provider; everything else is a parameter of the model.
 OPTIONS = frozenset(
@@ -236,6 +236,9 @@ def _litellm_route(provider: str, args: dict[str, Any], messages: tuple[dict[str
     name = provider.lower()
     if name and not _litellm.knows(name):
         raise unknown_provider(provider, _litellm.provider_names())
+    prefix, slash, _ = _text(args, "model").partition("/")
+    if not name and slash and "custom_llm_provider" not in args and not _litellm.knows(prefix):
+        raise unknown_provider(prefix, _litellm.provider_names())
     if not name and not _text(args, "model"):
         raise BadRequestError(
             'neither provider nor model given. Pass provider="zhipuai", model="glm-5.2", for example.'
@@ -249,11 +252,23 @@ def _litellm_route(provider: str, args: dict[str, Any], messages: tuple[dict[str
         params={k: v for k, v in args.items() if k not in OPTIONS and k not in _NOT_FOR_LITELLM},
         credentials={} if key is None else {"api_key": Secret(key)},
         base_url=given_base_url(args),
+        adaptations=tuple(_without_effect(args)),
         **common,
     )
     backend: Backend = _litellm.LiteLLMBackend()
     timeouts = Timeouts.parse(args.get("timeout"))
     return Route(backend=backend, chat=chat, timeouts=timeouts, retries=_retries(args))
+
+
+def _without_effect(args: Mapping[str, Any]) -> Iterator[Adaptation]:
+    """Options that LiteLLM gives us no way to honour."""
+    for name in ("fetch_media", "http_client", "region"):
+        if args.get(name):
+            told = type(args[name]).__name__ if name == "http_client" else args[name]
+            reason = "LiteLLM makes this call, with connections of its own"
+            if args.get("param_policy") == "strict":
+                raise BadRequestError(f"{name}= has no effect here: {reason}. Leave it out.")
+            yield Adaptation(parameter=name, action="dropped", given=told, reason=reason)
 
 
 def unknown_provider(name: str, others: list[str]) -> ProviderError:
