@@ -77,7 +77,7 @@ def run_python(program: str, *flags: str) -> subprocess.CompletedProcess[str]:
 
 
 def connect(server: LocalServer) -> http.client.HTTPConnection:
-    return http.client.HTTPConnection(urlsplit(server.base_url).netloc, timeout=30)
+    return http.client.HTTPConnection(urlsplit(server.base_url).netloc, timeout=120)
 
 
 def ask(server: LocalServer, method: str, path: str, body: Any = None, *, key: str | None = None) -> tuple[int, Any]:
