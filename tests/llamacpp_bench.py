@@ -45,7 +45,7 @@ import http.client, json, os, signal, sys, time
 from unionllm._llamacpp import close_all, serve
 
 def connect(server, **body):
-    connection = http.client.HTTPConnection(server.base_url.split("/")[2], timeout=30)
+    connection = http.client.HTTPConnection(server.base_url.split("/")[2], timeout=120)
     body = {"messages": [{"role": "user", "content": "Tell me a long story."}], **body}
     headers = {"Authorization": "Bearer " + server.api_key}
     connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
@@ -71,7 +71,7 @@ def run_python(program: str, *flags: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=150,
         check=False,
     )
 
