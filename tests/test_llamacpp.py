@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import threading
 import time
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from llamacpp_bench import HELLO, MODEL, ask, connect
 
-from unionllm._llamacpp import DEFAULT_MODEL, LocalServer, close_all, serve
+from unionllm._llamacpp import DEFAULT_MODEL, LocalServer, _parameters, close_all, serve
 from unionllm.exceptions import BadRequestError, NotFoundError
 
 
@@ -102,8 +103,8 @@ def test_room_for_a_chat_and_an_end_to_rambling() -> None:
 
     assert props["default_generation_settings"]["n_ctx"] == 4096
     assert props["total_slots"] == 4
-    _, endless = ask(serve(None), "POST", "/v1/chat/completions", {**HELLO, "ignore_eos": True, "max_tokens": None})
-    assert endless["usage"]["completion_tokens"] == 1024
+    settings = _parameters(importlib.import_module("xllamacpp"), Path(str(MODEL)), DEFAULT_MODEL, "k")
+    assert settings.n_predict == 1024
 
 
 def test_calls_that_wait_for_their_turn_do_not_lock_out_others() -> None:
