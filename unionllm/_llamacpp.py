@@ -307,12 +307,9 @@ def _parameters(xllamacpp: Any, path: Path, alias: str, api_key: str) -> Any:
 
 
 def _limit_threads(params: Any) -> None:
-    """Use no more threads than this process may use cores: llama.cpp counts the machine's, and spins on each."""
-    if hasattr(os, "sched_getaffinity"):
-        allowed = len(os.sched_getaffinity(0))
-        if allowed < (os.cpu_count() or 1):
-            params.cpuparams.n_threads = allowed
-            params.cpuparams_batch.n_threads = allowed
+    """Leave a core to others: llama.cpp's threads spin on each other, and one busy neighbour would starve them all."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = min(max(allowed - 1, 1), 8)
 
 
 def _is_answering(server: LocalServer, timeout: float) -> bool:
