@@ -96,6 +96,7 @@ def test_adapters_do_not_know_the_transport() -> None:
     above = {
         "_transport",
         "_network",
+        "_lines",
         "_call",
         "_clients",
         "_stream",
@@ -136,15 +137,22 @@ def test_adapters_do_no_io_and_read_no_clock() -> None:
 
 def test_the_transport_does_not_know_adapters() -> None:
     for path in pick(
-        "_transport.py", "_network.py", "_reader.py", "_framing.py", "_retry.py", "_timeouts.py", "_wire.py"
+        "_transport.py",
+        "_network.py",
+        "_lines.py",
+        "_reader.py",
+        "_framing.py",
+        "_retry.py",
+        "_timeouts.py",
+        "_wire.py",
     ):
         assert not {name for name in ours(path) if name.startswith(("_protocols", "providers", "_registry"))}, path
 
 
-def test_the_http_library_shows_in_two_files_only() -> None:
+def test_the_http_library_shows_in_three_files_only() -> None:
     users = {name_of(path) for path in MODULES if imports(path) & {"httpx:", "httpcore:"}}
 
-    assert users == {"_transport", "_network"}
+    assert users == {"_transport", "_network", "_lines"}
 
 
 def test_the_litellm_module_shows_in_the_bridge_only() -> None:

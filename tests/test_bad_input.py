@@ -22,7 +22,7 @@ from unionllm.exceptions import (
     UnionLLMError,
 )
 
-NATIVE = [row for row in providers() if row["credentials"]]
+NATIVE = [row for row in providers() if any(row["env"])]
 
 
 def call_sync(given: dict[str, Any]) -> Any:

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from unionllm import (
+    APITimeoutError,
     BadRequestError,
     ContextWindowExceededError,
     NotFoundError,
@@ -104,6 +105,62 @@ def test_leaving_an_async_stream_early_stops_the_model() -> None:
 
     asyncio.run(ask())
     assert busy_slots() == 0
+
+
+ENDLESS: dict[str, Any] = {**CALL, "max_tokens": 4000, "ignore_eos": True}
+
+
+def test_a_whole_answer_that_runs_out_of_time_stops_the_model() -> None:
+    """llama.cpp writes a whole answer to its end whoever has left, for 40 s and more, and has room for four."""
+    with pytest.raises(APITimeoutError, match="total limit") as caught:
+        unionchat(**ENDLESS, timeout={"total": 2})
+
+    wait_until_idle(20.0)
+    assert caught.value.partial is not None
+    assert caught.value.partial.choices[0].message.content
+
+
+def test_a_whole_answer_whose_task_is_cancelled_stops_the_model() -> None:
+    async def ask() -> None:
+        task = asyncio.create_task(aunionchat(**ENDLESS))
+        while not await asyncio.to_thread(busy_slots):
+            assert not task.done()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.to_thread(wait_until_idle, 20.0)
+
+    asyncio.run(ask())
+    assert busy_slots() == 0
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"n": 2}, {"logprobs": True}, {"response_format": {"type": "json_object"}}, {"stop": ["a"]}]
+)
+def test_a_whole_answer_is_what_the_server_would_have_sent_whole(more: dict[str, Any]) -> None:
+    """It is streamed inside and joined."""
+    server = serve()
+    headers = {"authorization": f"Bearer {server.api_key}"}
+    body = {"messages": MESSAGES, "temperature": 0, "max_tokens": 12, **more}
+    reply = httpx.post(
+        f"{server.base_url}/chat/completions", json=body, headers=headers, timeout=120, trust_env=False
+    ).json()
+
+    response = unionchat(**{**CALL, "max_tokens": 12}, **more).to_dict()
+
+    assert response["id"].startswith("chatcmpl-")
+    for name in ("model", "object", "system_fingerprint"):
+        assert response[name] == reply[name]
+    for name in ("completion_tokens", "prompt_tokens", "total_tokens"):
+        assert response["usage"][name] == reply["usage"][name]
+    assert response["timings"].keys() == reply["timings"].keys()
+    assert len(response["choices"]) == more.get("n", 1)
+    for ours, theirs in zip(response["choices"], reply["choices"], strict=True):
+        assert (ours["index"], ours["finish_reason"]) == (theirs["index"], theirs["finish_reason"])
+        assert ours["message"]["content"] == theirs["message"]["content"]
+        assert [token["id"] for token in (ours.get("logprobs") or {}).get("content", [])] == [
+            token["id"] for token in (theirs.get("logprobs") or {}).get("content", [])
+        ]
 
 
 def test_an_answer_cut_by_max_tokens_says_so() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -11,8 +12,8 @@ import pytest
 from replies import arguments, piece, stream
 from server import Pause, ScriptedServer
 
-from unionllm import aunionchat, unionchat
-from unionllm.exceptions import APIError, APITimeoutError, BadRequestError
+from unionllm import AsyncStream, aunionchat, unionchat
+from unionllm.exceptions import APIError, APITimeoutError, BadRequestError, StreamInterruptedError
 
 BEGUN = [piece({"role": "assistant", "content": "你"}), piece({"content": "好"})]
 
@@ -64,6 +65,71 @@ def test_a_loop_that_ends_closes_its_open_streams(server: ScriptedServer) -> Non
     asyncio.run(read())
 
     server.wait_for_disconnect()
+
+
+def test_an_end_signal_without_a_finish_reason_ends_the_answer_without_one(server: ScriptedServer) -> None:
+    """Some gateways send it so; a finish reason is not invented."""
+    server.reply(sse=[*BEGUN, "[DONE]"])
+    reading = unionchat(**arguments(server), stream=True)
+
+    chunks = list(reading)
+
+    assert chunks[-1].choices[0].finish_reason is None
+    assert reading.response is not None
+    assert reading.response.choices[0].message.content == "你好"
+    assert reading.response.choices[0].finish_reason is None
+
+
+def by_anext(reading: AsyncStream) -> Any:
+    return reading
+
+
+def by_an_iterator(reading: AsyncStream) -> Any:
+    return aiter(reading)
+
+
+def by_text(reading: AsyncStream) -> Any:
+    return reading.text()
+
+
+@pytest.mark.parametrize("way", [by_anext, by_an_iterator, by_text])
+def test_a_cancelled_wait_does_not_look_like_the_end_of_the_answer(
+    server: ScriptedServer, way: Callable[[AsyncStream], Any]
+) -> None:
+    """``asyncio.wait_for`` cancels what it waits for, which closes the connection: half an answer is left."""
+    server.reply(sse=[*BEGUN, Pause(60)])
+
+    async def read() -> None:
+        reading = await aunionchat(**arguments(server, timeout=60), stream=True)
+        steps = way(reading)
+        await anext(steps)
+        await anext(steps)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(anext(steps), 0.1)
+        with pytest.raises(StreamInterruptedError, match=r"next chunk was cancelled.*idle") as caught:
+            await anext(steps)
+        assert caught.value.provider == "deepseek"
+        assert caught.value.partial is not None
+        assert caught.value.partial.choices[0].message.content == "你好"
+        with pytest.raises(StopAsyncIteration):
+            await anext(steps)
+        await asyncio.to_thread(server.wait_for_disconnect)
+
+    asyncio.run(read())
+
+
+def test_a_stream_closed_after_a_cancelled_wait_just_ends(server: ScriptedServer) -> None:
+    server.reply(sse=[*BEGUN, Pause(60)])
+
+    async def read() -> list[Any]:
+        async with await aunionchat(**arguments(server, timeout=60), stream=True) as reading:
+            await anext(reading)
+            await anext(reading)
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(anext(reading), 0.1)
+        return [chunk async for chunk in reading]
+
+    assert asyncio.run(read()) == []
 
 
 def test_text_of_a_compressed_stream_arrives_when_it_is_sent(server: ScriptedServer) -> None:

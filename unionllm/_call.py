@@ -39,10 +39,12 @@ class NativeBackend:
 
     def answer(self, chat: ChatRequest, deadline: Deadline) -> Flow[ModelResponse]:
         """The whole answer."""
-        return self.adapter.complete(chat)
+        chat = yield from self.adapter.make_ready(chat)
+        return (yield from self.adapter.complete(chat))
 
     def stream(self, chat: ChatRequest, deadline: Deadline) -> Flow[Any]:
         """An opened stream of chunks, the first one received."""
+        chat = yield from self.adapter.make_ready(chat)
         request = yield from self.adapter.open_stream(chat)
         return (yield OpenStream(request=request, parser=self.adapter.chunk_parser(chat)))
 
@@ -68,10 +70,10 @@ def run_call(routes: Sequence[Callable[[], Route]], deadline: Deadline) -> Flow[
     for position, make_route in enumerate(routes):
         try:
             route = make_route()
+            deadline.start_route(route.timeouts)
             result = yield from _with_retries(route, deadline)
         except APIError as error:
-            left = deadline.left()
-            if position == len(routes) - 1 or left == 0.0:
+            if position == len(routes) - 1 or deadline.is_over:
                 _add_earlier(error, earlier)
                 raise
             earlier.append(f"{error.provider}: {type(error).__name__}")

@@ -1,11 +1,10 @@
 """Connections: pools with our limits, proxies, TLS, and what the network's errors mean. Used by the drivers only.
 
-This module and ``_transport`` are the only ones that know the HTTP library.
+This module, ``_lines`` below it and ``_transport`` above it are the only ones that know the HTTP library.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import importlib.util
 import socket
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 import httpcore
 import httpx
 
+from ._lines import AsyncTimedBackend, ClientClosedError, Lines, TimedBackend, shut_down
 from ._proxies import missing_socks_extra, proxy_for
 from ._timeouts import Deadline
 from ._urls import host_of
@@ -30,77 +30,8 @@ from .exceptions import (
     StreamInterruptedError,
 )
 
-#: Everything that the HTTP libraries raise when the network or the peer misbehaves.
-NETWORK_ERRORS = (
-    httpx.TransportError,
-    httpx.DecodingError,
-    httpx.InvalidURL,
-    httpx.StreamError,
-    httpcore.TimeoutException,
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
-    httpcore.ProxyError,
-    httpcore.UnsupportedProtocol,
-    OSError,
-)
-
 _IDLE_CONNECTIONS = 20
 _IDLE_SECONDS = 60.0
-
-
-# A read may wait for the first token, for the next event, or for what is left of the total: which of them is only known
-# when the read starts. httpcore hands the read limit through to its network backend untouched, so the limit that
-# requests carry is the call's Deadline, and these two backends ask it.
-
-
-def _seconds(limit: Any) -> float | None:
-    return limit.read_seconds() if isinstance(limit, Deadline) else limit
-
-
-class _TimedStream(httpcore.NetworkStream):
-    def __init__(self, inner: httpcore.NetworkStream) -> None:
-        self._inner = inner
-        self.write, self.close, self.get_extra_info = inner.write, inner.close, inner.get_extra_info  # type: ignore[method-assign]
-
-    def read(self, max_bytes: int, timeout: Any = None) -> bytes:
-        return self._inner.read(max_bytes, _seconds(timeout))
-
-    def start_tls(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
-        return _TimedStream(self._inner.start_tls(*args, **kwargs))
-
-
-class _TimedBackend(httpcore.NetworkBackend):
-    def __init__(self) -> None:
-        self._inner = httpcore.SyncBackend()
-
-    def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
-        return _TimedStream(self._inner.connect_tcp(*args, **kwargs))
-
-    def connect_unix_socket(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
-        return _TimedStream(self._inner.connect_unix_socket(*args, **kwargs))
-
-
-class _AsyncTimedStream(httpcore.AsyncNetworkStream):
-    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
-        self._inner = inner
-        self.write, self.aclose, self.get_extra_info = inner.write, inner.aclose, inner.get_extra_info  # type: ignore[method-assign]
-
-    async def read(self, max_bytes: int, timeout: Any = None) -> bytes:
-        return await self._inner.read(max_bytes, _seconds(timeout))
-
-    async def start_tls(self, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:
-        return _AsyncTimedStream(await self._inner.start_tls(*args, **kwargs))
-
-
-class _AsyncTimedBackend(httpcore.AsyncNetworkBackend):
-    def __init__(self) -> None:
-        self._inner = httpcore.AnyIOBackend()
-
-    async def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:
-        return _AsyncTimedStream(await self._inner.connect_tcp(*args, **kwargs))
-
-    async def connect_unix_socket(self, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:
-        return _AsyncTimedStream(await self._inner.connect_unix_socket(*args, **kwargs))
 
 
 @functools.cache
@@ -190,9 +121,7 @@ def hang_up(response: httpx.Response) -> None:
     if connection is None:
         response.close()
         return
-    # Closing a socket does not wake up whoever waits for it; shutting it down does.
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
+    shut_down(connection)
 
 
 class Connections:
@@ -200,6 +129,7 @@ class Connections:
 
     def __init__(self) -> None:
         self._pools: dict[tuple[bool, str | None], httpcore.ConnectionPool] = {}
+        self._lines = Lines()
 
     def send(self, request: httpx.Request) -> httpx.Response:
         """Send the request and return when the reply's headers are here; the body is read from the response."""
@@ -208,7 +138,7 @@ class Connections:
         key = (request.url.scheme == "https", proxy)
         pool = self._pools.get(key)
         if pool is None:
-            pool = httpcore.ConnectionPool(network_backend=_TimedBackend(), **_pool_options(url, proxy))
+            pool = httpcore.ConnectionPool(network_backend=TimedBackend(self._lines), **_pool_options(url, proxy))
             pool = self._pools.setdefault(key, pool)
         reply = pool.handle_request(_to_httpcore(request))
         return httpx.Response(
@@ -216,10 +146,12 @@ class Connections:
         )
 
     def close(self) -> None:
-        """Close every connection."""
-        pools, self._pools = self._pools, {}
-        for pool in pools.values():
-            pool.close()
+        """Close every connection. Those in use are hung up, and then closed by the calls that use them."""
+        self._lines.hang_up()
+        for pool in self._pools.values():
+            for connection in pool.connections:
+                if connection.is_idle():
+                    connection.close()
 
 
 class AsyncConnections:
@@ -227,6 +159,7 @@ class AsyncConnections:
 
     def __init__(self) -> None:
         self._pools: dict[tuple[bool, str | None], httpcore.AsyncConnectionPool] = {}
+        self._lines = Lines()
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Send the request and return when the reply's headers are here; the body is read from the response."""
@@ -235,17 +168,17 @@ class AsyncConnections:
         key = (request.url.scheme == "https", proxy)
         pool = self._pools.get(key)
         if pool is None:
-            pool = httpcore.AsyncConnectionPool(network_backend=_AsyncTimedBackend(), **_pool_options(url, proxy))
-            self._pools[key] = pool
+            backend = AsyncTimedBackend(self._lines)
+            pool = self._pools[key] = httpcore.AsyncConnectionPool(network_backend=backend, **_pool_options(url, proxy))
         reply = await pool.handle_async_request(_to_httpcore(request))
         return httpx.Response(
             reply.status, headers=reply.headers, stream=_AsyncBody(reply.stream), extensions=reply.extensions
         )
 
     async def close(self) -> None:
-        """Close every connection."""
-        pools, self._pools = self._pools, {}
-        for pool in pools.values():
+        """Close every connection; in one event loop that wakes up whoever waits for it."""
+        self._lines.hang_up()
+        for pool in self._pools.values():
             await pool.aclose()
 
 
@@ -264,6 +197,9 @@ def translate(
     """
     place = host_of(url) or "that address"
     text = str(error) or type(error).__name__
+    if isinstance(error, ClientClosedError):
+        cls = StreamInterruptedError if part == "stream" else APIConnectionError
+        return cls(f"the client was closed while {place} was still answering. Close it later.", retryable=False)
     timeout = _timeout_error(error, deadline, place)
     if timeout is not None:
         return timeout
@@ -285,7 +221,7 @@ def _timeout_error(error: Exception, deadline: Deadline, place: str) -> APITimeo
         limit = name.removesuffix("Timeout").lower()
         which, seconds = limit, getattr(deadline.timeouts, limit)
         if deadline.left() == 0:
-            which, seconds = "total", deadline.timeouts.total
+            which, seconds = "total", deadline.total
         happened = "could not be reached" if limit == "connect" else "did not take the request"
         return APITimeoutError(
             f"{place} {happened}: the {which} limit of {seconds or 0:g} s ran out. {_raise_limit(which)}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -189,11 +190,23 @@ def _native_route(
         raise BadRequestError(
             f"{spec.name}: a message or parameter cannot be read ({error}). Check their types.", provider=spec.name
         ) from None
+    chat = replace(chat, adaptations=(*_foreign_credentials(spec, args), *chat.adaptations))
     for change in chat.adaptations:
         logger.info("%s: %s %s (%s)", spec.name, change.parameter, change.action, change.reason)
     slow = not chat.stream or adapter.thinks(chat.model)
     timeouts = Timeouts.parse(args.get("timeout"), **({} if slow else {"first_token": _FIRST_TOKEN}))
     return Route(backend=NativeBackend(adapter), chat=chat, timeouts=timeouts, retries=_retries(args))
+
+
+def _foreign_credentials(spec: ProviderSpec, args: Mapping[str, Any]) -> Iterator[Adaptation]:
+    """Credentials that belong to other providers: never sent, and not passed over in silence."""
+    own = {credential.name for credential in spec.credentials}
+    known = {*own, *KEY_SPELLINGS} if "api_key" in own else own
+    for name in sorted(CREDENTIAL_NAMES & args.keys() - known):
+        reason = f"{spec.name} knows no such credential; its own: {', '.join(sorted(own)) or 'none'}"
+        if args.get("param_policy") == "strict":
+            raise BadRequestError(f"{name}= has no effect here: {reason}. Leave it out.", provider=spec.name)
+        yield Adaptation(parameter=name, action="dropped", given="***", reason=reason)
 
 
 def _about(error: UnionLLMError, spec: ProviderSpec) -> UnionLLMError:

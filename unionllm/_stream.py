@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from ._join import Joiner
-from .exceptions import APIError
+from .exceptions import APIError, StreamInterruptedError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from .schema import ModelResponse, ModelResponseChunk
 
 __all__ = ["AsyncStream", "Stream"]
+
+T = TypeVar("T")
 
 
 class ChunkSource(Protocol):
@@ -120,26 +123,67 @@ class Stream(_Base):
         self.close()
 
 
+class _Steps(Generic[T]):
+    """An asynchronous generator that does not pass off what a cancelled wait cut short as the end of the answer.
+
+    Args:
+        steps: the generator; a cancellation inside it leaves it exhausted, as if it had come to its end.
+        check: called whenever it is exhausted; raises if that was not the end.
+    """
+
+    __slots__ = ("_check", "_steps")
+
+    def __init__(self, steps: AsyncGenerator[T, None], check: Callable[[], None]) -> None:
+        self._steps = steps
+        self._check = check
+
+    def __aiter__(self) -> _Steps[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        try:
+            return await self._steps.__anext__()
+        except StopAsyncIteration:
+            self._check()
+            raise
+
+    async def aclose(self) -> None:
+        await self._steps.aclose()
+
+
 class AsyncStream(_Base):
     """The chunks of a streamed answer in async code: an async iterator and an async context manager.
 
-    See ``Stream``; cancelling the task that reads it closes the connection too.
+    See ``Stream``. Cancelling the task that waits for the next chunk, as ``asyncio.wait_for`` does when its time is up,
+    closes the connection too; whoever reads on after that gets a ``StreamInterruptedError``.
     """
 
     def __init__(self, source: AsyncChunkSource, finisher: Finisher) -> None:
         super().__init__(finisher)
         self._source = source
         self._stepper: AsyncIterator[ModelResponseChunk] | None = None
+        self._was_cancelled = False
 
     def __aiter__(self) -> AsyncIterator[ModelResponseChunk]:
-        return self._pull()
+        return _Steps(self._pull(), self._check)
 
     async def __anext__(self) -> ModelResponseChunk:
         if self._stepper is None:
-            self._stepper = self._pull()
+            self._stepper = aiter(self)
         return await self._stepper.__anext__()
 
-    async def _pull(self) -> AsyncIterator[ModelResponseChunk]:
+    def _check(self) -> None:
+        """Raise, once, if a cancelled wait ended the stream."""
+        if self._was_cancelled:
+            self._was_cancelled = False
+            error = StreamInterruptedError(
+                "the wait for the next chunk was cancelled, and the connection closed with it. What had arrived is in "
+                '.partial. To limit the wait, pass timeout={"idle": seconds}, or use asyncio.wait: it does not cancel.'
+            )
+            self._fail(error)
+            raise error from None
+
+    async def _pull(self) -> AsyncGenerator[ModelResponseChunk, None]:
         add = self._joiner.add
         try:
             async for chunk in self._source:
@@ -148,11 +192,17 @@ class AsyncStream(_Base):
         except APIError as error:
             self._fail(error)
             raise
+        except asyncio.CancelledError:
+            self._was_cancelled = not self._has_ended
+            raise
         finally:
-            await self.aclose()
+            await self._end()
 
-    async def text(self) -> AsyncIterator[str]:
+    def text(self) -> AsyncIterator[str]:
         """The text of the first answer, piece by piece, without reasoning."""
+        return _Steps(self._texts(), self._check)
+
+    async def _texts(self) -> AsyncGenerator[str, None]:
         async for chunk in self:
             for choice in chunk.choices:
                 if choice.index == 0 and choice.delta.content:
@@ -160,6 +210,10 @@ class AsyncStream(_Base):
 
     async def aclose(self) -> None:
         """Close the connection; nothing more will come."""
+        self._was_cancelled = False
+        await self._end()
+
+    async def _end(self) -> None:
         self._has_ended = True
         await self._source.aclose()
 

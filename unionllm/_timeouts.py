@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -72,19 +73,36 @@ def _check(name: str, value: Any) -> float | None:
 
 
 class Deadline:
-    """The limits of one call while it runs: which one applies to the next read, and how much of it is left."""
+    """The limits of one call while it runs: which one applies to the next wait, and how much of it is left."""
 
-    __slots__ = ("_body_started", "_clock", "_draining", "_end", "_total", "applied", "timeouts")
+    __slots__ = (
+        "_body_started",
+        "_clock",
+        "_draining",
+        "_end",
+        "_own_end",
+        "_own_total",
+        "_total",
+        "applied",
+        "timeouts",
+    )
 
     def __init__(self, timeouts: Timeouts, clock: Callable[[], float]) -> None:
         self.timeouts = timeouts
         self._clock = clock
-        self._total = timeouts.total  # of the call: a fallback's own total does not count
-        self._end = None if timeouts.total is None else clock() + timeouts.total
+        self._total, self._end = timeouts.total, self._end_of(timeouts)
+        self._own_total, self._own_end = self._total, self._end
         self._body_started = False
         self._draining = False
-        #: Name and seconds of the limit that the last read was given.
+        #: Name and seconds of the limit that the last wait was given.
         self.applied: tuple[str, float | None] = ("first token", timeouts.first_token)
+
+    def _end_of(self, timeouts: Timeouts) -> float:
+        return math.inf if timeouts.total is None else self._clock() + timeouts.total
+
+    def start_route(self, timeouts: Timeouts) -> None:
+        """Another provider is about to be tried. A total of its own runs from now on, within that of the call."""
+        self._own_total, self._own_end = timeouts.total, self._end_of(timeouts)
 
     def start_attempt(self, timeouts: Timeouts) -> None:
         """A new request is about to be sent: its first token is awaited again, under these limits."""
@@ -99,9 +117,20 @@ class Deadline:
         """The answer is complete; what may follow it is awaited for a moment, so that the connection can be reused."""
         self._draining = True
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the total limit of the whole call has run out, fallbacks included."""
+        return self._clock() >= self._end
+
+    @property
+    def total(self) -> float | None:
+        """Seconds of the total limit that ends first: the call's, or that of the provider being tried."""
+        return self._total if self._end <= self._own_end else self._own_total
+
     def left(self) -> float | None:
-        """Seconds left of the total limit; None without one; never below 0."""
-        return None if self._end is None else max(0.0, self._end - self._clock())
+        """Seconds left of that limit; None without one; never below 0."""
+        end = min(self._end, self._own_end)
+        return None if end == math.inf else max(0.0, end - self._clock())
 
     def read_seconds(self) -> float | None:
         """How long the next read may wait."""
@@ -111,11 +140,15 @@ class Deadline:
         name, seconds = ("idle", limits.idle) if self._body_started else ("first token", limits.first_token)
         return self.shorten(name, seconds)
 
+    def write_seconds(self) -> float | None:
+        """How long the next piece of the request may take to send."""
+        return self.shorten("write", self.timeouts.write)
+
     def shorten(self, name: str, seconds: float | None) -> float | None:
         """The limit ``name``, or what is left of the total if that is less; remembers which."""
         left = self.left()
         if left is not None and (seconds is None or left < seconds):
-            self.applied = ("total", self._total)
+            self.applied = ("total", self.total)
             return max(left, 0.001)  # 0 would mean "do not block" to a socket
         self.applied = (name, seconds)
         return seconds

@@ -17,8 +17,9 @@ import httpx
 
 from ._framing import MAX_EVENT_BYTES, too_large
 from ._join import Joiner
+from ._lines import NETWORK_ERRORS
 from ._log import logger, redact
-from ._network import NETWORK_ERRORS, AsyncConnections, Connections, ask_at_every_read, hang_up, leave, translate
+from ._network import AsyncConnections, Connections, ask_at_every_read, hang_up, leave, translate
 from ._opened import AsyncOpened, Opened
 from ._reader import StreamReader
 from ._timeouts import Deadline
@@ -35,14 +36,15 @@ def _build_request(
 ) -> httpx.Request:
     logger.debug("-> %s %s %s", step.method, place_of(step.url), _Shown(step.content, step.secrets))
     limits = deadline.timeouts
+    pool = deadline.shorten("pool", limits.pool)
     connect = deadline.shorten("connect", limits.connect)
     if client is not None:
         # A caller's own client adds its headers, and gets plain seconds: only our connections ask at every read.
         read = deadline.shorten("first token", limits.first_token)
-        timeout = httpx.Timeout(connect=connect, read=read, write=limits.write, pool=limits.pool)
+        timeout = httpx.Timeout(connect=connect, read=read, write=deadline.write_seconds(), pool=pool)
         return client.build_request(step.method, step.url, headers=step.headers, content=step.content, timeout=timeout)
     headers = [("accept-encoding", "gzip, deflate"), ("user-agent", "unionllm"), *step.headers.items()]
-    extensions = {"timeout": {"connect": connect, "read": deadline, "write": limits.write, "pool": limits.pool}}
+    extensions = {"timeout": {"connect": connect, "read": deadline, "write": deadline, "pool": pool}}
     return httpx.Request(step.method, step.url, headers=headers, content=step.content, extensions=extensions)
 
 
@@ -176,8 +178,12 @@ class SyncTransport:
         if not step.join:
             return opened
         joiner = Joiner()
-        for chunk in opened:
-            joiner.add(chunk)
+        try:
+            for chunk in opened:
+                joiner.add(chunk)
+        except APIError as error:
+            error.partial = error.partial or joiner.response()
+            raise
         return _joined(joiner)
 
     def _send(self, step: HttpRequest, deadline: Deadline) -> httpx.Response:
@@ -286,8 +292,12 @@ class AsyncTransport:
         if not step.join:
             return opened
         joiner = Joiner()
-        async for chunk in opened:
-            joiner.add(chunk)
+        try:
+            async for chunk in opened:
+                joiner.add(chunk)
+        except APIError as error:
+            error.partial = error.partial or joiner.response()
+            raise
         return _joined(joiner)
 
     async def _send(self, step: HttpRequest, deadline: Deadline) -> httpx.Response:

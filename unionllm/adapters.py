@@ -10,7 +10,7 @@ from ._framing import Event
 from ._protocols.base import Adapter, Credential, ErrorFacts, ErrorRule, ProviderSpec, Region, frozen
 from ._protocols.openai_compatible import OpenAICompatible, OpenAISpec
 from ._protocols.openai_messages import MessageFacts
-from ._protocols.parameters import AtMost, Clamp, Drop, Only, Rename, Rule, Thinking, adaptation
+from ._protocols.parameters import AtMost, Clamp, Drop, Length, Only, Rename, Rule, Thinking, adaptation
 from ._request import ChatRequest
 from ._wire import ChunkParser, Flow, Headers, HttpReply, HttpRequest, OpenStream, Perform, Wait, WebSocketRequest
 
@@ -29,6 +29,7 @@ __all__ = [
     "Headers",
     "HttpReply",
     "HttpRequest",
+    "Length",
     "MessageFacts",
     "Only",
     "OpenAICompatible",

@@ -301,11 +301,14 @@ class UnionLLM:
     achat = acompletion
 
     def close(self) -> None:
-        """Close this client's connections; the client can be used again, and then opens new ones."""
+        """Close this client's connections; the client can be used again, and then opens new ones.
+
+        Calls of other threads that are under way end with an ``APIConnectionError`` which says so.
+        """
         self._transports.close()
 
     async def aclose(self) -> None:
-        """Close this client's connections, those of the running event loop included."""
+        """The same for the connections of the running event loop too, and calls of other tasks."""
         await self._transports.aclose()
 
     def __enter__(self) -> Self:

@@ -7,8 +7,8 @@
     ``reply.sse``, unless it is said here.
 ``request.json``
     What the vendor must receive: ``body`` (compared as equal), and where it matters ``path``, ``method``, ``headers``
-    (name in lower case → value, null: must be absent). A list, for a call that takes several requests. Missing: nothing
-    may be sent.
+    (name in lower case → value, null: must be absent; ``<jwt of id.secret>`` stands for a token signed with that key).
+    A list, for a call that takes several requests. Missing: nothing may be sent.
 ``reply.json``
     What the vendor answers: ``status``, ``headers``, and ``json`` or ``body`` (text). A list, for several.
 ``reply.sse``

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+import json
 import pickle
+import re
+import time
 import traceback
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,6 +23,9 @@ KEY = "sk-planted-0123456789abcdef"
 
 #: Stands in ``expected.json`` for a value that no vendor sent.
 MADE = "<made>"
+
+#: Stands in ``request.json`` for a token that was signed with that key.
+_SIGNED = re.compile(r"Bearer <jwt of (?P<id>[^.]+)\.(?P<secret>[^>]+)>")
 
 
 def shown(answer: ModelResponse | None) -> dict[str, Any] | None:
@@ -122,6 +131,27 @@ def check_error(expected: dict[str, Any], error: UnionLLMError | None, provider:
     assert (type(copied), str(copied), copied.code) == (type(error), str(error), error.code)
     if "partial" in expected:
         check_answer(expected["partial"], error.partial)
+
+
+def check_header(name: str, wanted: str | None, sent: str | None) -> None:
+    """The header is the wanted one; a signed token, which differs from call to call, is the wanted key's."""
+    signed = _SIGNED.fullmatch(wanted or "")
+    if signed is None:
+        assert sent == wanted, name
+    else:
+        assert sent is not None, name
+        check_token(sent.removeprefix("Bearer "), signed["id"], signed["secret"])
+
+
+def check_token(token: str, key_id: str, secret: str) -> None:
+    """A token of Zhipu's: HS256 over header and payload, times in milliseconds, good for 210 s from now."""
+    signed, _, signature = token.rpartition(".")
+    header, payload = (json.loads(base64.urlsafe_b64decode(part + "==")) for part in signed.split("."))
+    expected = hmac.new(secret.encode(), signed.encode(), hashlib.sha256).digest()
+    assert base64.urlsafe_b64decode(signature + "==") == expected
+    assert header == {"alg": "HS256", "sign_type": "SIGN", "typ": "JWT"}
+    assert payload == {"api_key": key_id, "exp": payload["timestamp"] + 210_000, "timestamp": payload["timestamp"]}
+    assert abs(time.time() * 1000 - payload["timestamp"]) < 3_600_000
 
 
 def check_secrecy(requests: Iterable[Recorded], error: UnionLLMError | None) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cases import Case
-from checks import KEY, check_answer, check_chunks, check_error, fold, folded
+from checks import KEY, check_answer, check_chunks, check_error, check_header, fold, folded
 from server import Recorded, Reply, ScriptedServer
 
 from unionllm import ModelResponse, ModelResponseChunk, aunionchat, unionchat
@@ -102,7 +102,7 @@ def check_request(wanted: dict[str, Any], sent: Recorded) -> None:
     assert sent.method == wanted.get("method", "POST")
     assert sent.path == wanted.get("path", sent.path)
     for name, value in wanted.get("headers", {}).items():
-        assert sent.headers.get(name) == value, name
+        check_header(name, value, sent.headers.get(name))
     if "body" in wanted:
         assert sent.json == wanted["body"]
 

@@ -116,6 +116,14 @@ class Adapter(ABC):
         """
         return chat
 
+    def make_ready(self, chat: ChatRequest) -> Flow[ChatRequest]:
+        """The request with what only other steps can tell: where a server listens, media to fetch. Run for every try.
+
+        ``complete``, ``open_stream`` and ``chunk_parser`` are given what it returns.
+        """
+        yield from ()
+        return chat
+
     @abstractmethod
     def complete(self, chat: ChatRequest) -> Flow[ModelResponse]:
         """The whole answer, as a flow."""

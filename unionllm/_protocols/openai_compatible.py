@@ -101,7 +101,7 @@ class OpenAICompatible(Adapter):
         messages, format_changes = adapt_response_format(params, messages, takes_schema=takes_schema)
         changes.extend(format_changes)
         if chat.param_policy == "strict":
-            _refuse(self.spec, changes)
+            refuse_changes(self.spec, changes)
         return replace(chat, params=params, messages=tuple(messages), adaptations=tuple(changes))
 
     def adapt_params(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
@@ -253,6 +253,10 @@ class OpenAICompatible(Adapter):
         """Token counts; None when the vendor did not say."""
         return parse_usage(raw)
 
+    def own_fields(self, data: JSONObject) -> JSONObject:
+        """Fields of an answer that this vendor fills under names of its own, read from a body or event."""
+        return {}
+
     def adjust_message(self, raw: JSONObject) -> JSONObject:
         """A message or delta as the vendor sent it, with its oddities set right."""
         return raw
@@ -281,7 +285,12 @@ def encode_body(spec: ProviderSpec, body: JSONObject) -> bytes:
         ) from None
 
 
-def _refuse(spec: ProviderSpec, changes: list[Adaptation]) -> None:
+def refuse_changes(spec: ProviderSpec, changes: list[Adaptation]) -> None:
+    """What ``param_policy="strict"`` makes of changes.
+
+    Raises:
+        BadRequestError: something of the caller's would be changed or left out.
+    """
     refused = [change for change in changes if change.action != "added"]
     if refused:
         told = "; ".join(f"{change.parameter}={change.given!r}: {change.reason}" for change in refused)

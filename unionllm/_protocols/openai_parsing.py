@@ -172,6 +172,7 @@ def parse_response(dialect: OpenAICompatible, chat: ChatRequest, data: JSONObjec
             "usage": next(filter(None, usages), None),
             "adaptations": list(chat.adaptations) or None,
             "request_id": _request_id(data),
+            **dialect.own_fields(data),
         },
         _extra(data, _BODY_FIELDS),
     )
@@ -247,6 +248,7 @@ class OpenAIChunkParser:
         self._started: set[int] = set()
         self._calls: dict[int, ToolCallIndexes] = {}
         self._late: JSONObject = {}
+        self._own: JSONObject = {}
         self._reply: HttpReply | None = None
 
     def start(self, head: HttpReply) -> None:
@@ -294,10 +296,11 @@ class OpenAIChunkParser:
             if choice is not None:
                 choices.append(choice)
         extra = _extra(data, _BODY_FIELDS)
+        self._own.update(own := self._dialect.own_fields(data))
         if not choices:
             self._late.update(extra)
             return ()
-        return (ModelResponseChunk.build({**self._head, "choices": choices}, extra),)
+        return (ModelResponseChunk.build({**self._head, "choices": choices, **own}, extra),)
 
     def _first_head(self, data: JSONObject) -> JSONObject:
         chat = self._chat
@@ -384,6 +387,7 @@ class OpenAIChunkParser:
             for index, word in sorted(self._finished.items())
         ] or [StreamingChoices.build({"index": 0, "delta": Delta.build({})})]
         known = {**self._head, "choices": choices, "usage": self._usage, "adaptations": list(chat.adaptations) or None}
+        known.update(self._own)
         return (ModelResponseChunk.build(known, self._late),)
 
 

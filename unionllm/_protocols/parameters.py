@@ -106,10 +106,15 @@ class Only:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AtMost:
-    """The vendor takes a list with so many entries at most; the first ones are kept. A single value becomes a list."""
+    """The vendor takes a list with so many entries at most; the first ones are kept. A single value becomes a list.
+
+    Args:
+        size: bytes that an entry may have; longer ones are left out, since cut short they would mean something else.
+    """
 
     name: str
     count: int
+    size: int | None = None
 
     def apply(self, params: JSONObject, model: str) -> Iterable[Adaptation]:
         """See ``Rule``."""
@@ -117,10 +122,40 @@ class AtMost:
         if not isinstance(given, (str, list, tuple)):
             return []
         entries = [given] if isinstance(given, str) else list(given)
-        params[self.name] = sent = entries[: self.count]
-        if len(entries) <= self.count:
+        params[self.name] = sent = [entry for entry in entries if self._fits(entry)][: self.count]
+        if len(sent) == len(entries):
             return []
-        return [adaptation(self.name, "clamped", entries, sent, f"the vendor takes {self.count} at most")]
+        reason = f"the vendor takes {self.count} at most" + (f", of {self.size} bytes each" if self.size else "")
+        if not sent:
+            del params[self.name]
+            return [adaptation(self.name, "dropped", entries, None, reason)]
+        return [adaptation(self.name, "clamped", entries, sent, reason)]
+
+    def _fits(self, entry: Any) -> bool:
+        return self.size is None or not isinstance(entry, str) or len(entry.encode("utf-8")) <= self.size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Length:
+    """The vendor takes a text of so many characters; a shorter or longer one is left out."""
+
+    name: str
+    low: int
+    high: int
+
+    def apply(self, params: JSONObject, model: str) -> Iterable[Adaptation]:
+        """See ``Rule``."""
+        given = params.get(self.name)
+        if not isinstance(given, str) or self.low <= len(given) <= self.high:
+            return []
+        reason = f"the vendor takes {self.low} to {self.high} characters"
+        return [adaptation(self.name, "dropped", params.pop(self.name), None, reason)]
+
+
+#: ``reasoning_effort`` in the words of vendors that know three levels.
+LOW_HIGH_MAX = frozen(
+    {"minimal": "low", "low": "low", "medium": "high", "high": "high", "xhigh": "max", "max": "max"},
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

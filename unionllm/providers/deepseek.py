@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .._protocols.base import Credential, ErrorFacts, ErrorRule, JSONObject, Region, frozen
 from .._protocols.openai_compatible import OpenAICompatible, OpenAISpec
 from .._protocols.openai_messages import MessageFacts, refuse_part, take_part
-from .._protocols.parameters import AtMost, Clamp, Drop, Rename, Thinking, adaptation
+from .._protocols.parameters import LOW_HIGH_MAX, AtMost, Clamp, Drop, Rename, Thinking, adaptation
 from ..exceptions import (
     AuthenticationError,
     BadRequestError,
@@ -55,6 +55,15 @@ class DeepSeek(OpenAICompatible):
         change = adaptation("model", "replaced", chat.model, model, "retired by the vendor on 2026-07-24")
         return replace(prepared, adaptations=(change, *prepared.adaptations))
 
+    def adapt_params(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
+        """See ``OpenAICompatible``."""
+        tools = params.get("tools")
+        for number, tool in enumerate(tools if isinstance(tools, list) else ()):
+            kind = tool.get("type", "function") if isinstance(tool, dict) else "function"
+            if kind != "function":
+                raise BadRequestError(f"tools[{number}] is of type {kind!r}, but deepseek knows functions only.")
+        return []
+
     def adapt_translated(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
         """While it thinks, the model picks its tools itself: a forced choice is answered with 400."""
         choice = params.get("tool_choice")
@@ -92,17 +101,8 @@ adapter = DeepSeek(
         ),
         thinking=(
             Thinking(
-                efforts=frozen(
-                    {
-                        "minimal": "low",
-                        "low": "low",
-                        "medium": "high",
-                        "high": "high",
-                        "xhigh": "high",
-                        "max": "max",
-                        "ultra": "max",
-                    }
-                ),
+                # Its words for the level above high differ from its neighbours'.
+                efforts=frozen({**LOW_HIGH_MAX, "xhigh": "high", "ultra": "max"}),
             ),
         ),
         # Without the field on a turn with tool calls: 400 "must be passed back to the API".

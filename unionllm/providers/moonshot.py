@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import re
-from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .._protocols.base import Credential, ErrorFacts, ErrorRule, JSONObject, Region, frozen
 from .._protocols.openai_compatible import OpenAICompatible, OpenAISpec
+from .._protocols.openai_media import check_kind, fetch_media, is_web_address, url_of
 from .._protocols.openai_messages import MessageFacts, refuse_part
-from .._protocols.parameters import AtMost, Clamp, Drop, Only, Rename, Thinking, adaptation
-from .._wire import Flow, HttpReply, HttpRequest
+from .._protocols.parameters import LOW_HIGH_MAX, AtMost, Clamp, Drop, Only, Rename, Thinking, adaptation
+from .._wire import Flow
 from ..exceptions import (
     AuthenticationError,
     BadRequestError,
@@ -29,7 +27,7 @@ from ..schema import Usage
 
 if TYPE_CHECKING:
     from .._request import ChatRequest
-    from ..schema import Adaptation, ModelResponse
+    from ..schema import Adaptation
 
 #: Families whose sampling is fixed: any other value, even the usual default, is answered with 400.
 _FIXED = r"kimi-(k2\.[5-9]|k3|k[4-9])"
@@ -38,7 +36,6 @@ _NO_K3 = r"(?!kimi-k3)"
 _WARM = 0.3
 #: Families whose temperature is 0 unless told otherwise.
 _COLD = "moonshot-v1"
-_MEDIA = ("image_url", "video_url")
 
 
 class Moonshot(OpenAICompatible):
@@ -72,24 +69,9 @@ class Moonshot(OpenAICompatible):
             return refuse_part
         return _Media(allow_urls=chat.fetch_media)
 
-    def complete(self, chat: ChatRequest) -> Flow[ModelResponse]:
-        """See ``Adapter``."""
-        return (yield from super().complete((yield from self._with_media(chat))))
-
-    def open_stream(self, chat: ChatRequest) -> Flow[HttpRequest]:
-        """See ``Adapter``."""
-        return (yield from super().open_stream((yield from self._with_media(chat))))
-
-    def _with_media(self, chat: ChatRequest) -> Flow[ChatRequest]:
-        """The call with media that the caller allowed us to fetch put in as data."""
-        fetched: dict[str, str] = {}
-        for url in _media_urls(chat.messages):
-            if chat.fetch_media and url not in fetched and url.startswith(("http://", "https://")):
-                reply: HttpReply = yield HttpRequest(method="GET", url=url)
-                fetched[url] = _data_url(url, reply)
-        return (
-            replace(chat, messages=tuple(_inline(message, fetched) for message in chat.messages)) if fetched else chat
-        )
+    def make_ready(self, chat: ChatRequest) -> Flow[ChatRequest]:
+        """See ``Adapter``. Media that the caller allowed us to fetch are put in as data."""
+        return (yield from fetch_media(chat)) if chat.fetch_media else chat
 
     def usage(self, raw: Any) -> Usage | None:
         """See ``OpenAICompatible``."""
@@ -130,49 +112,14 @@ class _Media:
         self._allow_urls = allow_urls
 
     def __call__(self, part: JSONObject, where: str) -> JSONObject:
-        kind = str(part.get("type"))
-        if kind not in _MEDIA:
-            raise BadRequestError(f"{where}: moonshot takes text, image_url and video_url parts, not {kind!r}.")
-        url = _url(part)
-        if url.startswith(("data:", "ms://")) or (self._allow_urls and url.startswith(("http://", "https://"))):
+        check_kind(part, where, "moonshot", ("image_url", "video_url"))
+        url = url_of(part)
+        if url.startswith(("data:", "ms://")) or (self._allow_urls and is_web_address(url)):
             return part
         raise BadRequestError(
             f"{where}: moonshot takes images and videos as data, not by URL. Pass a data URL "
             "(data:image/png;base64,…) or an uploaded file (ms://…), or say fetch_media=True to have unionllm fetch it."
         )
-
-
-def _url(part: JSONObject) -> str:
-    media = part.get(str(part.get("type")))
-    return str(media.get("url", "") if isinstance(media, dict) else media or "")
-
-
-def _media_urls(messages: Iterable[JSONObject]) -> Iterable[str]:
-    for message in messages:
-        content = message.get("content")
-        for part in content if isinstance(content, list) else ():
-            if part.get("type") in _MEDIA:
-                yield _url(part)
-
-
-def _data_url(url: str, reply: HttpReply) -> str:
-    if reply.status != 200 or not reply.content:
-        raise BadRequestError(f"the media at {url.partition('?')[0]} could not be fetched (HTTP {reply.status}).")
-    kind = reply.headers.get("content-type", "").partition(";")[0] or "application/octet-stream"
-    return f"data:{kind};base64,{base64.b64encode(reply.content).decode('ascii')}"
-
-
-def _inline(message: JSONObject, fetched: dict[str, str]) -> JSONObject:
-    content = message.get("content")
-    if not isinstance(content, list):
-        return message
-    parts = [
-        {**part, part["type"]: {"url": fetched[_url(part)]}}
-        if part.get("type") in _MEDIA and _url(part) in fetched
-        else part
-        for part in content
-    ]
-    return {**message, "content": parts}
 
 
 adapter = Moonshot(
@@ -219,22 +166,13 @@ adapter = Moonshot(
                 models="kimi-k3",
                 reason="a named function is refused while thinking, and kimi-k3 always thinks",
             ),
-            AtMost(name="stop", count=5),
+            AtMost(name="stop", count=5, size=32),
         ),
         thinking=(
             Thinking(
                 models="kimi-k3",
                 types=(),
-                efforts=frozen(
-                    {
-                        "minimal": "low",
-                        "low": "low",
-                        "medium": "high",
-                        "high": "high",
-                        "xhigh": "max",
-                        "max": "max",
-                    }
-                ),
+                efforts=LOW_HIGH_MAX,
                 always=True,
             ),
             Thinking(models=r"kimi-(k2\.7-code|k2-thinking)", types=(), always=True),

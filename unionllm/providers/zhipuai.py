@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from .._protocols.base import Credential, ErrorFacts, ErrorRule, JSONObject, Region, frozen
 from .._protocols.openai_compatible import OpenAICompatible, OpenAISpec
+from .._protocols.openai_media import check_kind, url_of, with_url
 from .._protocols.openai_messages import MessageFacts, drop_strict, refuse_part
-from .._protocols.parameters import AtMost, Clamp, Drop, Only, Rename, Thinking, adaptation
+from .._protocols.parameters import LOW_HIGH_MAX, AtMost, Clamp, Drop, Length, Only, Rename, Thinking, adaptation
 from .._wire import Headers
 from ..exceptions import (
     APIError,
@@ -27,6 +28,7 @@ from ..exceptions import (
     RateLimitError,
     ServiceUnavailableError,
 )
+from ..schema import Context
 
 if TYPE_CHECKING:
     from .._request import ChatRequest
@@ -37,7 +39,6 @@ _TOKEN_LIFE = 210_000
 
 _BOX = re.compile(r"<\|(?:begin|end)_of_box\|>")
 _SEES = re.compile(r"glm-(\d[\d.]*v|5\.3-flash)")
-_PARTS = ("image_url", "video_url", "file_url")
 
 
 class Zhipu(OpenAICompatible):
@@ -52,6 +53,10 @@ class Zhipu(OpenAICompatible):
 
     def adapt_params(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
         """See ``OpenAICompatible``."""
+        if not any(message.get("role") == "user" for message in chat.messages):
+            raise BadRequestError(
+                "zhipuai needs at least one user message (it answers code 1214 otherwise). Give one in messages."
+            )
         changes: list[Adaptation] = []
         if params.get("temperature") == 0:
             # The interval is open at 0 on older models; greedy decoding is a switch of its own.
@@ -68,6 +73,13 @@ class Zhipu(OpenAICompatible):
         """See ``OpenAICompatible``."""
         model = chat.model.lower()
         return refuse_part if model.startswith("glm-") and not _SEES.match(model) else _media
+
+    def own_fields(self, data: JSONObject) -> JSONObject:
+        """What a web search found is the context of the answer; ``[ref_1]`` in the text names an entry's ``id``."""
+        found = data.get("web_search")
+        if not isinstance(found, list) or not found:
+            return {}
+        return {"context": [_passage(entry) for entry in found if isinstance(entry, dict)]}
 
     def adjust_message(self, raw: JSONObject) -> JSONObject:
         """Vision models mark their final answer with a box that no reader wants to see."""
@@ -103,16 +115,17 @@ def _base64url(data: bytes) -> bytes:
 
 
 def _media(part: JSONObject, where: str) -> JSONObject:
-    kind = part.get("type")
-    if kind not in _PARTS:
-        raise BadRequestError(f"{where}: zhipuai takes text, {', '.join(_PARTS)} parts, not {kind!r}.")
-    media = part.get(str(kind))
-    url = media.get("url", "") if isinstance(media, dict) else media
-    if isinstance(url, str) and url.startswith("data:") and ";base64," in url:
+    check_kind(part, where, "zhipuai", ("image_url", "video_url", "file_url"))
+    url = url_of(part)
+    if url.startswith("data:") and ";base64," in url:
         # The documented form is bare base64; older vision models refuse a data URL.
-        media = {**media, "url": url.partition(";base64,")[2]} if isinstance(media, dict) else {"url": url}
-        return {**part, str(kind): media}
+        return with_url(part, url.partition(";base64,")[2])
     return part
+
+
+def _passage(entry: JSONObject) -> Context:
+    refer, content = entry.get("refer"), entry.get("content")
+    return Context(id=None if refer is None else str(refer), content=None if content is None else str(content))
 
 
 def _rules(table: dict[type[APIError], str], *, retryable: bool | None = None) -> dict[str, ErrorRule]:
@@ -138,7 +151,6 @@ _CODES = {
     **_rules({RateLimitError: "1304 1308 1310"}, retryable=False),
 }
 
-_EFFORTS = {"low": "high", "medium": "high", "high": "high", "xhigh": "max", "max": "max"}
 _CONSOLE = "https://open.bigmodel.cn/usercenter/apikeys"
 _INTL_CONSOLE = "https://z.ai/manage-apikey/apikey-list"
 
@@ -161,6 +173,7 @@ adapter = Zhipu(
         rules=(
             Rename("max_completion_tokens", "max_tokens"),
             Rename("user", "user_id"),
+            Length(name="user_id", low=6, high=128),
             AtMost(name="stop", count=1),
             Clamp(name="temperature", low=0, high=1),
             Clamp(name="top_p", low=0.01, high=1),
@@ -173,11 +186,15 @@ adapter = Zhipu(
             Thinking(
                 models=r"glm-5\.3",
                 types=("enabled",),
-                efforts=frozen({**_EFFORTS, "minimal": "low", "low": "low"}),
+                efforts=LOW_HIGH_MAX,
                 always=True,
                 keys=("clear_thinking",),
             ),
-            Thinking(models=r"glm-5\.2", efforts=frozen({"minimal": "minimal", **_EFFORTS}), keys=("clear_thinking",)),
+            Thinking(
+                models=r"glm-5\.2",
+                efforts=frozen({**LOW_HIGH_MAX, "minimal": "minimal", "low": "high"}),
+                keys=("clear_thinking",),
+            ),
             Thinking(models=r"(glm-4\.[5-9]|glm-[5-9])", keys=("clear_thinking",)),
             Thinking(models=r"(glm-[1-4]|charglm|chatglm|emohaa|codegeex)", never=True),
             Thinking(keys=("clear_thinking",)),

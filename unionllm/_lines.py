@@ -1,0 +1,163 @@
+"""The wires under the connection pools: the call's limits at every read, and an end that comes from another thread."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import httpcore
+import httpx
+
+from ._timeouts import Deadline
+
+#: Everything that the HTTP libraries raise when the network or the peer misbehaves.
+NETWORK_ERRORS = (
+    httpx.TransportError,
+    httpx.DecodingError,
+    httpx.InvalidURL,
+    httpx.StreamError,
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+    OSError,
+)
+
+
+# A read may wait for the first token, for the next event, or for what is left of the total: which of them is only known
+# when the read starts. httpcore hands the limits of reads and writes through to its network backend untouched, so the
+# limit that requests carry is the call's Deadline, and these two backends ask it.
+
+
+def _seconds(limit: Any) -> float | None:
+    return limit.read_seconds() if isinstance(limit, Deadline) else limit
+
+
+def _seconds_to_write(limit: Any) -> float | None:
+    return limit.write_seconds() if isinstance(limit, Deadline) else limit
+
+
+class ClientClosedError(httpcore.NetworkError):
+    """The client was closed while this connection was in use."""
+
+    def __init__(self) -> None:
+        super().__init__("the client was closed")
+
+
+class Lines:
+    """The connections of one pool, known so that those in use can be ended from another thread.
+
+    Closing the socket would not do: whoever waits for it goes on waiting, and its number may become another file's.
+    """
+
+    def __init__(self) -> None:
+        self.is_closed = False
+        self._lock = threading.Lock()
+        self._streams: weakref.WeakSet[_TimedStream] = weakref.WeakSet()
+
+    def add(self, stream: _TimedStream) -> _TimedStream:
+        """The stream, unless the hang-up came first."""
+        with self._lock:
+            if not self.is_closed:
+                self._streams.add(stream)
+                return stream
+        stream.close()
+        raise ClientClosedError
+
+    def hang_up(self) -> None:
+        """End every connection. Blocking reads wake up; those of an event loop do when the pool closes."""
+        with self._lock:
+            self.is_closed = True
+            streams = list(self._streams)
+        for stream in streams:
+            shut_down(stream.get_extra_info("socket"))
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Around each read and write: after a hang-up, an error or an end of the data means that and nothing else."""
+        try:
+            yield
+        except NETWORK_ERRORS:
+            if not self.is_closed:
+                raise
+        if self.is_closed:
+            raise ClientClosedError
+
+
+class _TimedStream(httpcore.NetworkStream):
+    def __init__(self, inner: httpcore.NetworkStream, lines: Lines) -> None:
+        self._inner = inner
+        self._lines = lines
+        self.close, self.get_extra_info = inner.close, inner.get_extra_info  # type: ignore[method-assign]
+
+    def read(self, max_bytes: int, timeout: Any = None) -> bytes:
+        with self._lines.in_use():
+            return self._inner.read(max_bytes, _seconds(timeout))
+
+    def write(self, buffer: bytes, timeout: Any = None) -> None:
+        with self._lines.in_use():
+            self._inner.write(buffer, _seconds_to_write(timeout))
+
+    def start_tls(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
+        with self._lines.in_use():
+            secure = self._inner.start_tls(*args, **kwargs)
+        return self._lines.add(_TimedStream(secure, self._lines))
+
+
+class TimedBackend(httpcore.NetworkBackend):
+    """Opens connections whose reads ask the call's deadline."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._inner = httpcore.SyncBackend()
+        self._lines = lines
+
+    def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
+        return self._lines.add(_TimedStream(self._inner.connect_tcp(*args, **kwargs), self._lines))
+
+    def connect_unix_socket(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
+        return self._lines.add(_TimedStream(self._inner.connect_unix_socket(*args, **kwargs), self._lines))
+
+
+class _AsyncTimedStream(httpcore.AsyncNetworkStream):
+    def __init__(self, inner: httpcore.AsyncNetworkStream, lines: Lines) -> None:
+        self._inner = inner
+        self._lines = lines
+        self.aclose, self.get_extra_info = inner.aclose, inner.get_extra_info  # type: ignore[method-assign]
+
+    async def read(self, max_bytes: int, timeout: Any = None) -> bytes:
+        with self._lines.in_use():
+            return await self._inner.read(max_bytes, _seconds(timeout))
+
+    async def write(self, buffer: bytes, timeout: Any = None) -> None:
+        with self._lines.in_use():
+            await self._inner.write(buffer, _seconds_to_write(timeout))
+
+    async def start_tls(self, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:
+        with self._lines.in_use():
+            return _AsyncTimedStream(await self._inner.start_tls(*args, **kwargs), self._lines)
+
+
+class AsyncTimedBackend(httpcore.AsyncNetworkBackend):
+    """The same for one event loop."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._inner = httpcore.AnyIOBackend()
+        self._lines = lines
+
+    async def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:
+        return _AsyncTimedStream(await self._inner.connect_tcp(*args, **kwargs), self._lines)
+
+    async def connect_unix_socket(self, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:
+        return _AsyncTimedStream(await self._inner.connect_unix_socket(*args, **kwargs), self._lines)
+
+
+def shut_down(connection: Any) -> None:
+    """End a connection that another thread may be waiting for."""
+    # Closing a socket does not wake up whoever waits for it; shutting it down does.
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,86 @@
+"""Content parts that are no text: their kinds, where they lie, and fetching what a vendor takes as data only."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from .._wire import Flow, HttpReply, HttpRequest
+from ..exceptions import BadRequestError
+from .base import JSONObject
+
+if TYPE_CHECKING:
+    from .._request import ChatRequest
+
+#: What ``fetch_media`` fetches.
+_MEDIA = ("image_url", "video_url")
+
+
+def check_kind(part: JSONObject, where: str, vendor: str, kinds: Sequence[str]) -> None:
+    """Refuse a part that is none of the kinds that a vendor takes beside text.
+
+    Raises:
+        BadRequestError: it is another one; the message names the known ones.
+    """
+    if part.get("type") not in kinds:
+        known = f"{', '.join(kinds[:-1])} and {kinds[-1]}"
+        raise BadRequestError(f"{where}: {vendor} takes text, {known} parts, not {part.get('type')!r}.")
+
+
+def url_of(part: JSONObject) -> str:
+    """Where a part's content lies: a web address, a data URL, or a vendor's own."""
+    media = part.get(str(part.get("type")))
+    return str(media.get("url", "") if isinstance(media, dict) else media or "")
+
+
+def with_url(part: JSONObject, url: str) -> JSONObject:
+    """The part with its content elsewhere."""
+    kind = str(part["type"])
+    media = part.get(kind)
+    return {**part, kind: {**media, "url": url} if isinstance(media, dict) else {"url": url}}
+
+
+def is_web_address(url: str) -> bool:
+    """Whether that could be fetched."""
+    return url.startswith(("http://", "https://"))
+
+
+def fetch_media(chat: ChatRequest) -> Flow[ChatRequest]:
+    """The call with its images and videos from the web put in as data; each address is fetched once."""
+    fetched: dict[str, str] = {}
+    for part in _media_parts(chat.messages):
+        url = url_of(part)
+        if is_web_address(url) and url not in fetched:
+            reply: HttpReply = yield HttpRequest(method="GET", url=url)
+            fetched[url] = _data_url(url, reply)
+    return replace(chat, messages=tuple(_inline(message, fetched) for message in chat.messages)) if fetched else chat
+
+
+def _is_media(part: JSONObject) -> bool:
+    return part.get("type") in _MEDIA
+
+
+def _media_parts(messages: Iterable[JSONObject]) -> Iterable[JSONObject]:
+    for message in messages:
+        content = message.get("content")
+        yield from filter(_is_media, content if isinstance(content, list) else ())
+
+
+def _data_url(url: str, reply: HttpReply) -> str:
+    if reply.status != 200 or not reply.content:
+        raise BadRequestError(f"the media at {url.partition('?')[0]} could not be fetched (HTTP {reply.status}).")
+    kind = reply.headers.get("content-type", "").partition(";")[0] or "application/octet-stream"
+    return f"data:{kind};base64,{base64.b64encode(reply.content).decode('ascii')}"
+
+
+def _inline(message: JSONObject, fetched: dict[str, str]) -> JSONObject:
+    content = message.get("content")
+    if not isinstance(content, list):
+        return message
+    parts = [
+        with_url(part, fetched[url_of(part)]) if _is_media(part) and url_of(part) in fetched else part
+        for part in content
+    ]
+    return {**message, "content": parts}
