@@ -1,4 +1,4 @@
-"""The command line: ``python -m unionllm chat …`` and ``python -m unionllm providers``.
+"""The command line: ``python -m unionllm chat …``, ``… providers`` and ``… mock``.
 
 Exit codes: 0 done, 1 the call failed, 2 the command cannot be understood, 130 stopped with Ctrl-C.
 """
@@ -9,6 +9,7 @@ import argparse
 import importlib.util
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import Any
@@ -65,6 +66,11 @@ def _parser() -> argparse.ArgumentParser:
         "providers", help="list the native providers, their variables, and whether a key is set"
     )
     table.set_defaults(run=_providers)
+    mock = commands.add_parser(
+        "mock", help="play every vendor's API on 127.0.0.1, for tests of any program; Ctrl-C ends it"
+    )
+    mock.add_argument("--port", type=int, default=0, help="default: a free one")
+    mock.set_defaults(run=_mock)
     return parser
 
 
@@ -118,6 +124,28 @@ def _set_variable(row: dict[str, Any]) -> str:
     """The variable that holds the first credential of a provider; "" when none is set."""
     first = row["env"][0] if row["env"] else []
     return next((name for name in first if os.environ.get(name)), "")
+
+
+def _mock(options: argparse.Namespace) -> int:
+    try:
+        from .testing._mock import serve
+    except ModuleNotFoundError as error:
+        if error.name != "aiohttp":
+            raise
+        sys.stderr.write("The vendor server needs aiohttp: pip install 'unionllm[testing]'\n")
+        return 1
+    try:
+        serve(options.port, _say, threading.Event())
+    except OSError as error:
+        sys.stderr.write(f"Cannot listen on 127.0.0.1:{options.port}: {error.strerror}. Choose another --port.\n")
+        return 1
+    return 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text)
+    # A program that starts this one reads the addresses through a pipe.
+    sys.stdout.flush()
 
 
 def _has_local_model() -> bool:
