@@ -144,7 +144,7 @@ def call(server: VendorServer, **changes: Any) -> dict[str, Any]:
         ({"retry_after": 3}, "retry-after", "3"),
         ({"retry_after": "soon"}, "retry-after", "soon"),
         ({"retry_after": _DATE}, "retry-after", "Tue, 24 Nov 2026 03:00:00 GMT"),
-        ({"retry_after_ms": 250}, "retry-after-ms", "250"),
+        ({"headers": {"retry-after-ms": "250"}}, "retry-after-ms", "250"),
     ],
 )  # fmt: skip
 def test_a_rate_limit_tells_when_to_come_back(

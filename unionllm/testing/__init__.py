@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._exchange import KINDS, Incoming, Problem, Refusal, Streamed, Whole
-    from ._openai import OpenAILike
+    from ._openai import Model, OpenAILike
     from ._received import Received
     from ._script import Answer, Asked
     from ._server import VendorServer
@@ -23,6 +23,7 @@ _PLACES = {
     "Asked": "_script",
     "Incoming": "_exchange",
     "KINDS": "_exchange",
+    "Model": "_openai",
     "OpenAILike": "_openai",
     "Problem": "_exchange",
     "Received": "_received",
@@ -38,6 +39,7 @@ __all__ = [
     "Answer",
     "Asked",
     "Incoming",
+    "Model",
     "OpenAILike",
     "Problem",
     "Received",

@@ -52,7 +52,7 @@ class OpenAILike(Vendor):
     more_bases: ClassVar[tuple[str, ...]] = ()
     models: ClassVar[Sequence[Model]]
     #: Fields with an effect, and what they may hold. ``model``, ``messages`` and ``stream`` are known anyway.
-    fields: ClassVar[Mapping[str, Check]]
+    fields: ClassVar[Mapping[str, Check]] = {}
     #: Fields that are read and have no effect.
     ignored: ClassVar[frozenset[str]] = frozenset()
     #: Whether a field that is in neither is refused.

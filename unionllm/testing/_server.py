@@ -219,7 +219,6 @@ class VendorServer:
         message: str = "",
         headers: Mapping[str, str] | None = None,
         retry_after: float | str | datetime | None = None,
-        retry_after_ms: int | None = None,
         after: int | None = None,
         seconds: float = 3600.0,
         reset: bool = False,
@@ -230,48 +229,35 @@ class VendorServer:
         """Break the next reply.
 
         Args:
-            name: An error in the vendor's own words: one of ``KINDS`` (``rate_limit``, ``no_balance`` …) or a code of
-                the vendor's. Or what happens to the reply: ``cut`` (the connection ends), ``stall`` (silence, then a
-                cut), ``slow`` (silence before the first byte), ``malformed`` (JSON that stops in the middle), ``html``
-                (a proxy's page), ``content_type`` (the wrong one), ``empty`` (a body of nothing).
+            name: An error in the vendor's own words: one of ``KINDS`` (``rate_limit`` …) or a code of the vendor's. Or
+                what happens to the reply: ``cut`` (the connection ends), ``stall`` (silence, then a cut), ``slow``
+                (silence before the first byte), ``malformed`` (JSON that stops in the middle), ``html`` (a proxy's
+                page), ``content_type`` (the wrong one), ``empty`` (a body of nothing).
             vendor: Keep it for that vendor.
             place: Where an error stands: ``status``, ``in_200``, ``in_stream`` (of a whole call: ``status``), or a
-                place of the vendor's own (coze: ``failed_event``, ``failed_poll``).
-            status: Another HTTP status than the vendor's for this error.
-            message: Another text than the vendor's.
-            headers: Further headers of an error.
+                place of the vendor's own, such as coze's ``failed_poll``.
+            status, message, headers: Others than the vendor's for this error; headers are added.
             retry_after: The header Retry-After: seconds, a date, or any text.
-            retry_after_ms: The header retry-after-ms.
             after: Events (of a whole reply: bytes) that are sent before; -1: not even the head. Default: half of them.
             seconds: How long ``stall`` and ``slow`` are silent.
             reset: ``cut`` and ``stall`` end by RST, not by FIN.
-            body: Other bytes for ``malformed`` and ``html``.
-            content_type: Another type than text/plain for ``content_type``.
+            body, content_type: For ``malformed`` and ``html``, and for ``content_type``, in place of the usual.
             **answer: The answer that is broken, as in ``reply``; the default answer without it.
         """
-        self._check_vendor(vendor)
-        told = dict(headers or {})
-        if isinstance(retry_after, datetime):
-            retry_after = format_datetime(retry_after.astimezone(timezone.utc), usegmt=True)
-        if retry_after is not None:
-            told["Retry-After"] = str(retry_after)
-        if retry_after_ms is not None:
-            told["retry-after-ms"] = str(retry_after_ms)
         fault = Fault(
-            name=name if name in WIRE_FAULTS else "error",
+            name=name,
             error="" if name in WIRE_FAULTS else name,
             place=place,
             status=status,
             message=message,
-            headers=told,
+            headers={**_retry_header(retry_after), **(headers or {})},
             after=after,
             seconds=seconds,
             reset=reset,
             body=body,
             content_type=content_type,
         )
-        for candidate in [vendor] if vendor else ():
-            self._check_fault(candidate, fault)
+        self._check_fault(vendor, fault)
         self._script.put(build_answer(**answer, fault=fault), vendor)
 
     def _check_vendor(self, name: str) -> None:
@@ -279,6 +265,8 @@ class VendorServer:
             self.vendor(name)
 
     def _check_fault(self, name: str, fault: Fault) -> None:
+        if not name:
+            return
         played = self.vendor(name)
         if fault.error:
             played.problem_of(fault)
@@ -371,6 +359,12 @@ class VendorServer:
         fault = desk.taken.fault if desk.taken else None
         is_inside = fault is not None and bool(fault.error) and fault.place == "in_stream"
         return vendor.encode_in_stream(vendor.problem_of(fault)) if is_inside and fault else b""
+
+
+def _retry_header(after: float | str | datetime | None) -> dict[str, str]:
+    if isinstance(after, datetime):
+        after = format_datetime(after.astimezone(timezone.utc), usegmt=True)
+    return {} if after is None else {"Retry-After": str(after)}
 
 
 def _refusal(vendor: Vendor, problem: Problem, place: str) -> Whole:
