@@ -131,7 +131,11 @@ _ROWS = [
 def test_the_vendor_accepts_every_parameter_as_we_adapt_it(row: Row, vendors: VendorServer) -> None:
     vendors.clear()
 
-    outcome = ask_sync(call(row.provider, vendors, {"model": row.values["model"], **row.values["call"]}))
+    # JSON mode wants the word in the prompt.
+    messages = [{"role": "user", "content": "你好，用 JSON 回答"}]
+    outcome = ask_sync(
+        call(row.provider, vendors, {"model": row.values["model"], "messages": messages, **row.values["call"]})
+    )
 
     assert [request.refused for request in vendors.refused] == []
     assert outcome.answer is not None, outcome.error

@@ -161,16 +161,11 @@ class Nothing:
         return self.why
 
 
-def function_tool(name_pattern: str = r"[a-zA-Z0-9_-]{1,64}", **more: Check) -> Shape:
+def function_tool(name_pattern: str = r"[a-zA-Z0-9_-]{1,64}", more: Mapping[str, Check] | None = None) -> Shape:
     """OpenAI's function tool; ``more`` are further members that its ``function`` may have."""
     parameters = Shape({"type?": OneOf("object")})
-    members: dict[str, Check] = {
-        "name": Text(pattern=name_pattern),
-        "description?": Text(),
-        "parameters?": parameters,
-        **more,
-    }
-    return Shape({"type": OneOf("function"), "function": Shape(members)})
+    members: dict[str, Check] = {"name": Text(pattern=name_pattern), "description?": Text(), "parameters?": parameters}
+    return Shape({"type": OneOf("function"), "function": Shape({**members, **(more or {})})})
 
 
 #: A tool choice that names one function.

@@ -10,11 +10,15 @@ from importlib import import_module
 
 from .._vendor import Vendor
 
-#: Name → module; each holds one class named ``Played``.
-VENDORS = {name: name for name in ("zhipuai",)}
+#: Their names; each is a module with one class named ``Played``.
+VENDORS = (
+    "deepseek",
+    "moonshot",
+    "zhipuai",
+)
 
 
 def load(name: str) -> type[Vendor]:
-    """The class that plays that vendor. Raises KeyError for a name that is not in ``VENDORS``."""
-    played: type[Vendor] = import_module(f"{__name__}.{VENDORS[name]}").Played
+    """The class that plays that vendor. Raises ModuleNotFoundError for a name that is not in ``VENDORS``."""
+    played: type[Vendor] = import_module(f"{__name__}.{name}").Played
     return played
