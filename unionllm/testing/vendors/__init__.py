@@ -7,15 +7,12 @@ misread the documentation, and a test fails.
 from __future__ import annotations
 
 from importlib import import_module
+from pkgutil import iter_modules
 
 from .._vendor import Vendor
 
-#: Their names; each is a module with one class named ``Played``.
-VENDORS = (
-    "deepseek",
-    "moonshot",
-    "zhipuai",
-)
+#: Their names: one for every module of this folder, each of which has one class named ``Played``.
+VENDORS = tuple(sorted(module.name for module in iter_modules(__path__) if not module.name.startswith("_")))
 
 
 def load(name: str) -> type[Vendor]:
