@@ -81,6 +81,8 @@ _RESULT = [
     {
         "role": "assistant",
         "content": "",
+        # Some vendors refuse a tool turn whose reasoning does not come back; the others do not mind it.
+        "reasoning_content": "先想",
         "tool_calls": [
             {
                 "id": "call_1",
@@ -101,8 +103,10 @@ _IMAGE = [
     }
 ]
 _USAGE = {"prompt": 12, "completion": 7}
-#: Characters of one to four bytes, and three that careless readers take for the end of a line.
-_TEXT = ["晴，", "25 °C\u2028", "a\u0085b\u2029", "🙂。"]
+#: Characters of one to four bytes.
+_TEXT = ["晴，", "25 °C ", "ab", "🙂。"]
+#: The same with three characters that careless readers take for the end of a line.
+_ODD_TEXT = ["晴，", "25 °C\u2028", "a\u0085b\u2029", "🙂。"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,6 +218,8 @@ CASES: tuple[Case, ...] = (
     _case("stream", _STREAM, answer={"text": _TEXT}),
     _case("stream_byte_by_byte", _STREAM, answer={"text": _TEXT, "split": 1}),
     _case("chat_byte_by_byte", _ASK, answer={"text": _TEXT, "split": 1}),
+    _case("chat_line_separators", _ASK, answer={"text": _ODD_TEXT}),
+    _case("stream_line_separators", _STREAM, answer={"text": _ODD_TEXT, "split": 1}),
     _case("tools", {**_ASK, "tools": [_TOOL]}, needs="tools", answer=_CALLED),
     _case("tools_stream", {**_STREAM, "tools": [_TOOL]}, needs="tools", answer=_CALLED),
     _case("tool_result", {"messages": _RESULT, "tools": [_TOOL]}, needs="tools", answer={"text": "晴"}),

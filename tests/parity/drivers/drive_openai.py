@@ -1,0 +1,16 @@
+"""The openai SDK, which most vendors' pages use in their examples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import openai
+import openai_shape
+
+
+def ask(target: dict[str, Any], request: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """One call, as the vendor's page writes it."""
+    key = target["credentials"]["api_key"]
+    with openai.OpenAI(api_key=key, base_url=target["base_url"], max_retries=0, timeout=10) as client:
+        reply = client.chat.completions.create(model=target["model"], **request)
+        return openai_shape.stream(reply) if request.get("stream") else openai_shape.whole(reply)

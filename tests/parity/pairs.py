@@ -1,0 +1,29 @@
+"""Which official client is documented for which vendor, and what of it does not work, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness import Pair
+
+PAIRS: tuple[Pair, ...] = (
+    Pair(sdk="zhipuai", vendor="zhipuai"),
+    Pair(sdk="zhipuai", vendor="zhipuai", protocol="jwt", options={"signs": True}, ours={"auth": "jwt"}),
+    Pair(sdk="openai", vendor="zhipuai"),
+    Pair(sdk="openai", vendor="moonshot", asks_usage=True),
+    Pair(sdk="openai", vendor="deepseek", asks_usage=True),
+)
+
+_LINES = "splits lines at U+2028, U+2029 and U+0085 too, inside of a JSON string"
+
+#: Pair (a protocol left out stands for all of them) → case → why the client does not pass it. Whatever is not here
+#: has to pass, and what is here has to fail.
+NOT_PASSED: Mapping[str, Mapping[str, str]] = {
+    "zhipuai-zhipuai": {"stream_line_separators": _LINES},
+}
+
+
+def reason(pair: Pair, case: str) -> str:
+    """Why that client is known not to pass that case; "" if it has to."""
+    told = {**NOT_PASSED.get(f"{pair.sdk}-{pair.vendor}", {}), **NOT_PASSED.get(str(pair), {})}
+    return told.get(case, "")

@@ -1,0 +1,112 @@
+"""The official clients are the judges: they read what our server plays, and send what our adapters send."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from differences import ACCEPTED, accepted, differing, head
+from harness import Harness, Pair, Played, cases_of, open_harness
+from pairs import NOT_PASSED, PAIRS, reason
+
+from unionllm._registry import native_names
+from unionllm.testing import VendorServer
+from unionllm.testing.conformance import Case
+from unionllm.testing.vendors import VENDORS
+
+
+@pytest.fixture(scope="module")
+def harness() -> Iterator[Harness]:
+    """One server and one process a client for all of them."""
+    with open_harness() as opened:
+        yield opened
+
+
+_CELLS = [pytest.param(pair, case, id=f"{pair}-{name}") for pair in PAIRS for name, case in cases_of(pair).items()]
+
+
+@pytest.mark.parametrize(("pair", "case"), _CELLS)
+def test_the_official_client_reads_what_the_server_plays(pair: Pair, case: Case, harness: Harness) -> None:
+    played = harness.play(pair, case)
+
+    assert played.foreign == []
+    if why := reason(pair, case.name):
+        assert played.fault, f"{pair} passes {case.name}, which was said not to work: {why}"
+    else:
+        assert played.fault == ""
+
+
+def test_every_vendor_has_a_client_that_judges_it() -> None:
+    judged = {pair.vendor for pair in PAIRS}
+
+    assert set(VENDORS) - judged == set(_UNJUDGED)
+
+
+#: Vendors for which there is no client to judge by.
+_UNJUDGED: dict[str, str] = {}
+
+
+_OURS = [
+    pytest.param(pair, case, id=f"{pair}-{name}")
+    for pair in PAIRS
+    for name, case in cases_of(pair).items()
+    if pair.vendor in native_names() and not reason(pair, name)
+]
+
+
+@pytest.mark.parametrize(("pair", "case"), _OURS)
+def test_our_adapter_sends_and_reads_the_same(pair: Pair, case: Case, harness: Harness) -> None:
+    theirs, ours = harness.play(pair, case), harness.play(replace(pair, sdk="ours"), case)
+
+    assert ours.fault == ""
+    assert read(ours) == read(theirs)
+    [sent_by_them], [sent_by_us] = theirs.requests, ours.requests
+    assert head(sent_by_us) == head(sent_by_them)
+    assert differing(sent_by_them, sent_by_us) <= accepted(str(pair))
+
+
+def read(played: Played) -> dict[str, object]:
+    """What a client made of a reply, without what only some clients tell."""
+    outcome = played.outcome
+    return {
+        "text": outcome.text,
+        "tool_calls": list(outcome.tool_calls),
+        "finish_reason": outcome.finish_reason,
+        "prompt": outcome.prompt_tokens,
+        "completion": outcome.completion_tokens,
+        "failed": bool(outcome.error),
+        "status": outcome.status,
+    }
+
+
+def test_every_reason_is_about_a_case_that_is_played() -> None:
+    names = {str(pair): pair for pair in PAIRS} | {f"{pair.sdk}-{pair.vendor}": pair for pair in PAIRS}
+
+    for name, cases in NOT_PASSED.items():
+        assert set(cases) <= set(cases_of(names[name])), name
+
+
+@pytest.mark.parametrize("start", ACCEPTED)
+def test_every_accepted_difference_is_still_one(start: str, harness: Harness) -> None:
+    """One that is no more would hide the next."""
+    found = set()
+    for pair in PAIRS:
+        for name, case in cases_of(pair).items() if str(pair).startswith(start) else ():
+            if not reason(pair, name):
+                theirs, ours = harness.play(pair, case), harness.play(replace(pair, sdk="ours"), case)
+                found |= differing(theirs.requests[0], ours.requests[0])
+
+    assert found == set(ACCEPTED[start])
+
+
+@pytest.mark.parametrize("sdk", ["zhipuai", "ours"])
+def test_a_token_of_another_hour_is_refused_whoever_signed_it(sdk: str) -> None:
+    """Both sign by this clock, and both are refused by that one; a plain key is not."""
+    [signed] = [pair for pair in PAIRS if pair.protocol == "jwt"]
+    plain = next(pair for pair in PAIRS if pair.sdk == "zhipuai" and not pair.protocol)
+    case = cases_of(plain)["chat"]
+    with open_harness(VendorServer(clock=lambda: time.time() + 3600)) as late:
+        assert "1002" in late.play(replace(signed, sdk=sdk), case).fault
+        assert late.play(replace(plain, sdk=sdk), case).fault == ""
