@@ -12,6 +12,14 @@ PAIRS: tuple[Pair, ...] = (
     Pair(sdk="openai", vendor="zhipuai"),
     Pair(sdk="openai", vendor="moonshot", asks_usage=True),
     Pair(sdk="openai", vendor="deepseek", asks_usage=True),
+    Pair(sdk="openai", vendor="stepfun"),
+    Pair(sdk="openai", vendor="lingyi"),
+    Pair(sdk="openai", vendor="baichuan"),
+    Pair(sdk="openai", vendor="doubao", asks_usage=True),
+    Pair(sdk="ark", vendor="doubao", asks_usage=True),
+    Pair(sdk="openai", vendor="minimax", asks_usage=True),
+    Pair(sdk="openai", vendor="xunfei_http", options={"extra_body": {"tool_calls_switch": True}}),
+    Pair(sdk="sparkai", vendor="xunfei", base="/v4.0/chat"),
 )
 
 _LINES = "splits lines at U+2028, U+2029 and U+0085 too, inside of a JSON string"
@@ -20,6 +28,7 @@ _LINES = "splits lines at U+2028, U+2029 and U+0085 too, inside of a JSON string
 #: has to pass, and what is here has to fail.
 NOT_PASSED: Mapping[str, Mapping[str, str]] = {
     "zhipuai-zhipuai": {"stream_line_separators": _LINES},
+    "sparkai-xunfei": {"tool_result": "the WebSocket API has no role for results of tools; its SDK sends it anyway"},
 }
 
 
