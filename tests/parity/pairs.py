@@ -18,6 +18,8 @@ PAIRS: tuple[Pair, ...] = (
     Pair(sdk="openai", vendor="doubao", asks_usage=True),
     Pair(sdk="ark", vendor="doubao", asks_usage=True),
     Pair(sdk="openai", vendor="minimax", asks_usage=True),
+    Pair(sdk="openai", vendor="qwen", asks_usage=True),
+    Pair(sdk="dashscope", vendor="qwen", protocol="native", base="/api/v1"),
     Pair(sdk="openai", vendor="xunfei_http", options={"extra_body": {"tool_calls_switch": True}}),
     Pair(sdk="sparkai", vendor="xunfei", base="/v4.0/chat"),
 )

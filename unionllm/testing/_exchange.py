@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -82,15 +82,6 @@ class Problem:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Refusal(Exception):  # noqa: N818  # what the vendor says, not a fault of ours
-    """Raised by a vendor's checks: the request is answered with this problem, and no scripted answer is used up."""
-
-    def __init__(self, problem: Problem, place: str = "status") -> None:
-        super().__init__(f"{problem.status} {problem.code}: {problem.message}")
-        self.problem = problem
-        self.place = place
-
-
 @dataclass(frozen=True, kw_only=True)
 class Whole:
     """A reply whose body is sent at once."""
@@ -109,6 +100,23 @@ class Streamed:
     status: int = 200
     content_type: str = "text/event-stream"
     headers: Mapping[str, str] = field(default_factory=dict)
+    #: An error in this stream's own protocol; None: the vendor's usual one.
+    encode_error: Callable[[Problem], bytes] | None = None
+
+
+class Refusal(Exception):  # noqa: N818  # what the vendor says, not a fault of ours
+    """Raised by a vendor's checks: the request is answered with this problem, and no scripted answer is used up.
+
+    ``encode`` puts it into the words of the protocol that was spoken, where a vendor has several.
+    """
+
+    def __init__(
+        self, problem: Problem, place: str = "status", encode: Callable[[Problem], Whole] | None = None
+    ) -> None:
+        super().__init__(f"{problem.status} {problem.code}: {problem.message}")
+        self.problem = problem
+        self.place = place
+        self.encode = encode
 
 
 Reply: TypeAlias = Whole | Streamed

@@ -15,7 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
-from ._exchange import Incoming, Problem, Refusal, Reply, Whole
+from ._exchange import Incoming, Refusal, Reply, Streamed, Whole
 from ._play import play, play_messages
 from ._received import Received, read_request, record
 from ._script import Desk, Fault, Script, Text, build_answer
@@ -326,7 +326,7 @@ class VendorServer:
         if vendor.is_socket(incoming.path):
             return await self._handle_socket(request, vendor, incoming)
         reply, desk = self._answer(vendor, incoming)
-        error = self._error_event(vendor, desk)
+        error = self._error_event(vendor, desk, reply)
         return await play(request, reply, desk.taken, error)
 
     async def _handle_socket(self, request: web.Request, vendor: Vendor, incoming: Incoming) -> web.StreamResponse:
@@ -339,7 +339,7 @@ class VendorServer:
         await connection.prepare(request)
         first = await connection.receive_str()
         reply, desk = self._answer(vendor, replace(incoming, body=first.encode()))
-        await play_messages(connection, request, reply, desk.taken, self._error_event(vendor, desk))
+        await play_messages(connection, request, reply, desk.taken, self._error_event(vendor, desk, reply))
         return connection
 
     def _answer(self, vendor: Vendor, incoming: Incoming) -> tuple[Reply, Desk]:
@@ -350,15 +350,17 @@ class VendorServer:
         except Refusal as refusal:
             scripted = desk.taken is not None and desk.taken.fault is not None
             refused = "" if scripted else str(refusal)
-            reply = _refusal(vendor, refusal.problem, refusal.place)
+            reply = _refusal(vendor, refusal)
             desk.taken = None
         self._requests.append(record(vendor, incoming, reply.status, refused))
         return reply, desk
 
-    def _error_event(self, vendor: Vendor, desk: Desk) -> bytes:
+    def _error_event(self, vendor: Vendor, desk: Desk, reply: Reply) -> bytes:
         fault = desk.taken.fault if desk.taken else None
-        is_inside = fault is not None and bool(fault.error) and fault.place == "in_stream"
-        return vendor.encode_in_stream(vendor.problem_of(fault)) if is_inside and fault else b""
+        if fault is None or not fault.error or fault.place != "in_stream":
+            return b""
+        encode = reply.encode_error if isinstance(reply, Streamed) else None
+        return (encode or vendor.encode_in_stream)(vendor.problem_of(fault))
 
 
 def _retry_header(after: float | str | datetime | None) -> dict[str, str]:
@@ -367,5 +369,10 @@ def _retry_header(after: float | str | datetime | None) -> dict[str, str]:
     return {} if after is None else {"Retry-After": str(after)}
 
 
-def _refusal(vendor: Vendor, problem: Problem, place: str) -> Whole:
-    return vendor.encode_in_200(problem) if place == "in_200" else vendor.encode_problem(problem)
+def _refusal(vendor: Vendor, refusal: Refusal) -> Whole:
+    if refusal.encode is not None:
+        reply = refusal.encode(refusal.problem)
+        return replace(reply, status=200) if refusal.place == "in_200" else reply
+    return (
+        vendor.encode_in_200(refusal.problem) if refusal.place == "in_200" else vendor.encode_problem(refusal.problem)
+    )
