@@ -20,16 +20,29 @@ PAIRS: tuple[Pair, ...] = (
     Pair(sdk="openai", vendor="minimax", asks_usage=True),
     Pair(sdk="openai", vendor="qwen", asks_usage=True),
     Pair(sdk="dashscope", vendor="qwen", protocol="native", base="/api/v1"),
+    Pair(sdk="openai", vendor="wenxin", asks_usage=True),
+    Pair(sdk="qianfan", vendor="wenxin", protocol="bearer", base="", options={"protocol": "bearer"}, asks_usage=True),
+    Pair(sdk="qianfan", vendor="wenxin", protocol="iam", base="", options={"protocol": "iam"}, asks_usage=True),
+    Pair(
+        sdk="qianfan",
+        vendor="wenxin",
+        protocol="V1",
+        base="",
+        models={"chat": "ERNIE-4.0-8K", "tools": "ERNIE-4.0-8K", "image": "ERNIE-4.0-8K"},
+        options={"protocol": "v1"},
+    ),
     Pair(sdk="openai", vendor="xunfei_http", options={"extra_body": {"tool_calls_switch": True}}),
     Pair(sdk="sparkai", vendor="xunfei", base="/v4.0/chat"),
 )
 
+_NO_IDS = "calls of functions have no ids in V1"
 _LINES = "splits lines at U+2028, U+2029 and U+0085 too, inside of a JSON string"
 
 #: Pair (a protocol left out stands for all of them) → case → why the client does not pass it. Whatever is not here
 #: has to pass, and what is here has to fail.
 NOT_PASSED: Mapping[str, Mapping[str, str]] = {
     "zhipuai-zhipuai": {"stream_line_separators": _LINES},
+    "qianfan-wenxin-V1": {"tools": _NO_IDS, "tools_stream": _NO_IDS, "image": "V1 has no model that sees"},
     "sparkai-xunfei": {"tool_result": "the WebSocket API has no role for results of tools; its SDK sends it anyway"},
 }
 

@@ -14,6 +14,8 @@ from ._exchange import Incoming, Upload
 from ._vendor import Vendor
 
 _MASK = "***"
+#: Names under which vendors take tokens and signatures in a query or in a header of their own.
+_SECRET_NAMES = ("access_token", "client_id", "client_secret", "authorization", "app_key", "sign")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +74,8 @@ def record(vendor: Vendor, incoming: Incoming, status: int, refused: str) -> Rec
     secrets = [value for value in vendor.credentials.values() if value]
     # A key that was refused is a secret too: it may be right elsewhere.
     secrets += [incoming.bearer] if incoming.bearer else []
+    own = {**incoming.headers, "authorization": ""} if incoming.bearer else incoming.headers
+    secrets += [found for name in _SECRET_NAMES for found in (incoming.query.get(name), own.get(name)) if found]
     return Received(
         vendor=vendor.name,
         method=incoming.method,
