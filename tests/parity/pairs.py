@@ -32,6 +32,7 @@ PAIRS: tuple[Pair, ...] = (
         options={"protocol": "v1"},
     ),
     Pair(sdk="openai", vendor="xunfei_http", options={"extra_body": {"tool_calls_switch": True}}),
+    Pair(sdk="cozepy", vendor="coze"),
     Pair(sdk="sparkai", vendor="xunfei", base="/v4.0/chat"),
 )
 
@@ -42,6 +43,7 @@ _LINES = "splits lines at U+2028, U+2029 and U+0085 too, inside of a JSON string
 #: has to pass, and what is here has to fail.
 NOT_PASSED: Mapping[str, Mapping[str, str]] = {
     "zhipuai-zhipuai": {"stream_line_separators": _LINES},
+    "cozepy-coze": {"stream_line_separators": _LINES},
     "qianfan-wenxin-V1": {"tools": _NO_IDS, "tools_stream": _NO_IDS, "image": "V1 has no model that sees"},
     "sparkai-xunfei": {"tool_result": "the WebSocket API has no role for results of tools; its SDK sends it anyway"},
 }
