@@ -33,6 +33,7 @@ PAIRS: tuple[Pair, ...] = (
     ),
     Pair(sdk="openai", vendor="xunfei_http", options={"extra_body": {"tool_calls_switch": True}}),
     Pair(sdk="cozepy", vendor="coze"),
+    Pair(sdk="dify", vendor="dify"),
     Pair(sdk="sparkai", vendor="xunfei", base="/v4.0/chat"),
 )
 
