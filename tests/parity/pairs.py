@@ -34,9 +34,12 @@ PAIRS: tuple[Pair, ...] = (
     Pair(sdk="openai", vendor="xunfei_http", options={"extra_body": {"tool_calls_switch": True}}),
     Pair(sdk="cozepy", vendor="coze"),
     Pair(sdk="dify", vendor="dify"),
+    # FastGPT says 1 and 1 whatever it cost, so its usage is not judged.
+    Pair(sdk="openai", vendor="fastgpt", options={"ignores_usage": True}),
     Pair(sdk="sparkai", vendor="xunfei", base="/v4.0/chat"),
 )
 
+_EVENTS = "a failed stream is an event of status 200 named error, which the SDK takes for an empty chunk"
 _NO_IDS = "calls of functions have no ids in V1"
 _LINES = "splits lines at U+2028, U+2029 and U+0085 too, inside of a JSON string"
 
@@ -45,6 +48,7 @@ _LINES = "splits lines at U+2028, U+2029 and U+0085 too, inside of a JSON string
 NOT_PASSED: Mapping[str, Mapping[str, str]] = {
     "zhipuai-zhipuai": {"stream_line_separators": _LINES},
     "cozepy-coze": {"stream_line_separators": _LINES},
+    "openai-fastgpt": {"bad_key_stream": _EVENTS, "rate_limit_stream": _EVENTS},
     "qianfan-wenxin-V1": {"tools": _NO_IDS, "tools_stream": _NO_IDS, "image": "V1 has no model that sees"},
     "sparkai-xunfei": {"tool_result": "the WebSocket API has no role for results of tools; its SDK sends it anyway"},
 }

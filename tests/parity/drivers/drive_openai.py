@@ -15,4 +15,7 @@ def ask(target: dict[str, Any], request: dict[str, Any], options: dict[str, Any]
         request = {**request, "extra_body": options.get("extra_body")}
     with openai.OpenAI(api_key=key, base_url=target["base_url"], max_retries=0, timeout=10) as client:
         reply = client.chat.completions.create(model=target["model"], **request)
-        return openai_shape.stream(reply) if request.get("stream") else openai_shape.whole(reply)
+        found = openai_shape.stream(reply) if request.get("stream") else openai_shape.whole(reply)
+    if options.get("ignores_usage"):
+        found |= {"prompt_tokens": None, "completion_tokens": None}
+    return found
