@@ -95,6 +95,7 @@ RUNS: dict[str, list[list[Run]]] = {
         [Run(prints=(THOUGHT, TEXT, "reasoning_effort medium -> high"), sends=(BOTH_THINK,))],
         [Run(prints=("北京", "25 °C"), sends=(("moonshot", {"model": "kimi-k3"}),) * 2)],
         [Run(prints=("deepseek", TEXT), sends=(ZHIPU, FLASH), answer=zhipuai_without_money)],
+        [Run(prints=("晴，25 度 /api/paas/v4/chat/completions",))],
     ],
     "docs/quickstart": [
         [LOCAL],

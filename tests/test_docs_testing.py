@@ -12,6 +12,8 @@ from pages import blocks, name_of
 from test_docs import run_apart
 from vendors_on_loopback import ROOT, environment, process_environment, python
 
+from unionllm.testing.vendors import VENDORS, load
+
 PAGES = [ROOT / "docs" / "testing.md", ROOT / "docs" / "testing.zh-CN.md"]
 _FILES = [(page, block) for page in PAGES for block in blocks(page, "python")]
 _TESTS = [pytest.param(page, block, id=name_of(page)) for page, block in _FILES if "\ndef test_" in block]
@@ -40,6 +42,15 @@ def test_a_program_of_the_page_runs(page: Path, block: str, tmp_path: Path) -> N
     printed = run_apart(block, tmp_path, url="")
 
     assert printed in ("一|二|三 想\n", "True\n")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_vendor_and_every_place_of_an_error_is_told(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+
+    assert [name for name in VENDORS if f"`{name}`" not in text] == []
+    places = {place for name in VENDORS for place in load(name).places}
+    assert [place for place in sorted(places) if f"`{place}`" not in text] == []
 
 
 def test_both_kinds_of_blocks_are_there() -> None:

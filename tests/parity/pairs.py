@@ -20,6 +20,8 @@ PAIRS: tuple[Pair, ...] = (
     Pair(sdk="openai", vendor="minimax", asks_usage=True),
     Pair(sdk="openai", vendor="qwen", asks_usage=True),
     Pair(sdk="dashscope", vendor="qwen", protocol="native", base="/api/v1"),
+    Pair(sdk="dashscope2", vendor="qwen", protocol="compatible", options={"protocol": "openai"}),
+    Pair(sdk="dashscope2", vendor="qwen", protocol="native", base="/api/v1", options={"protocol": "native"}),
     Pair(sdk="openai", vendor="wenxin", asks_usage=True),
     Pair(sdk="qianfan", vendor="wenxin", protocol="bearer", base="", options={"protocol": "bearer"}, asks_usage=True),
     Pair(sdk="qianfan", vendor="wenxin", protocol="iam", base="", options={"protocol": "iam"}, asks_usage=True),
