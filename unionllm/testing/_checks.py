@@ -213,6 +213,11 @@ def tool_calls_fault(calls: Any) -> str:
     return ""
 
 
+def mapping(value: Any) -> Mapping[str, Any]:
+    """The value if it is an object, else one without members: for what nobody has checked yet."""
+    return value if isinstance(value, Mapping) else {}
+
+
 def text_of(content: Any, names: Sequence[str] = ("text",)) -> str:
     """The text of a message's content: a string, or the text parts of a list."""
     if isinstance(content, str):

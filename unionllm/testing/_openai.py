@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ._checks import Check, text_of, tool_calls_fault, tool_id_fault
+from ._checks import Check, mapping, text_of, tool_calls_fault, tool_id_fault
 from ._exchange import Incoming, Problem, Reply, Streamed, Whole, as_json, encode_json
 from ._script import Answer, Asked, Desk, Tokens
 from ._vendor import Vendor
@@ -41,7 +41,7 @@ class Chat:
     @property
     def wants_usage(self) -> bool:
         """Whether the stream was asked to end with its usage."""
-        return bool((self.body.get("stream_options") or {}).get("include_usage"))
+        return bool(mapping(self.body.get("stream_options")).get("include_usage"))
 
 
 class OpenAILike(Vendor):
@@ -139,7 +139,7 @@ class OpenAILike(Vendor):
         if not isinstance(message, dict):
             self.refuse("bad_request", f"{place} must be an object")
         role = message.get("role")
-        if role not in self.roles:
+        if not isinstance(role, str) or role not in self.roles:
             self.refuse("bad_request", f"{place}: unknown role {role!r}")
         if role == "tool" and not isinstance(message.get("tool_call_id"), str):
             self.refuse("bad_request", f"{place}: a tool message needs its tool_call_id")
@@ -159,7 +159,7 @@ class OpenAILike(Vendor):
         known = {"text"} | (model.parts if message["role"] == "user" else set())
         for part in content:
             kind = part.get("type") if isinstance(part, dict) else None
-            if kind not in known:
+            if not isinstance(kind, str) or kind not in known:
                 self.refuse("bad_request", f"{place}: content of type {kind!r} is not supported by this model")
             if kind == "text" and not isinstance(part.get("text"), str):
                 self.refuse("bad_request", f"{place}: a text part needs its text")
@@ -169,15 +169,15 @@ class OpenAILike(Vendor):
 
     def is_thinking(self, body: Mapping[str, Any], model: Model) -> bool:
         """Whether this request is answered with reasoning."""
-        told = (body.get("thinking") or {}).get("type")
+        told = mapping(body.get("thinking")).get("type")
         if model.thinks == "switch":
             return told != "disabled"
         return model.thinks == "always" or (model.thinks == "on_request" and told == "enabled")
 
     def understand(self, body: Mapping[str, Any], model: Model) -> Asked:
         """What the default answer depends on."""
-        choice, wanted = body.get("tool_choice"), body.get("response_format") or {}
-        schema = (wanted.get("json_schema") or {}).get("schema") if wanted.get("type") == "json_schema" else None
+        choice, wanted = body.get("tool_choice"), mapping(body.get("response_format"))
+        schema = mapping(wanted.get("json_schema")).get("schema") if wanted.get("type") == "json_schema" else None
         return Asked(
             model=body["model"],
             turns=[(message["role"], text_of(message.get("content"))) for message in body["messages"]],

@@ -277,17 +277,21 @@ def default_answer(asked: Asked) -> Answer:
     return build_answer(text=f"收到：{asked.last_text}", reasoning=reasoning)
 
 
-def example_of(schema: Mapping[str, Any]) -> Any:
-    """The simplest value that fits a JSON schema of the kinds that tools and answers use."""
-    if schema.get("enum"):
+def example_of(schema: Any) -> Any:
+    """The simplest value that fits a JSON schema of the kinds that tools and answers use; None for what is none."""
+    if not isinstance(schema, Mapping):
+        return None
+    if isinstance(schema.get("enum"), list) and schema["enum"]:
         return schema["enum"][0]
     kind = schema.get("type", "object")
-    kind = kind[0] if isinstance(kind, list) else kind
+    kind = kind[0] if isinstance(kind, list) and kind else kind
     if kind == "object":
-        return {name: example_of(inner) for name, inner in (schema.get("properties") or {}).items()}
+        properties = schema.get("properties")
+        members = properties.items() if isinstance(properties, Mapping) else ()
+        return {name: example_of(inner) for name, inner in members}
     if kind == "array":
         return [example_of(schema["items"])] if schema.get("items") else []
-    return {"string": "例", "integer": 1, "number": 1.5, "boolean": True}.get(kind)
+    return {"string": "例", "integer": 1, "number": 1.5, "boolean": True}.get(str(kind))
 
 
 def problem_of(fault: Fault, known: Mapping[str, Problem], kinds: Mapping[str, str], vendor: str) -> Problem:

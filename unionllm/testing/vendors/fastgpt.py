@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from .._checks import Anything, Check, Flag, ListOf, Shape, Text, text_of
+from .._checks import Anything, Check, Flag, ListOf, Shape, Text, mapping, text_of
 from .._exchange import Incoming, Problem, Refusal, Reply, Streamed, Whole, as_json
 from .._script import Asked, Desk
 from .._vendor import Vendor
@@ -143,9 +143,11 @@ class Played(Vendor):
         if content is None or isinstance(content, str):
             return
         for part in content if isinstance(content, list) else [None]:
-            kind = part.get("type") if isinstance(part, dict) else None
-            if kind not in _PARTS or (fault := _PARTS[str(kind)].fault(part)):
-                self.refuse("error", f"{place}.content: Invalid input: {fault if kind in _PARTS else kind}")
+            kind = str(mapping(part).get("type"))
+            if kind not in _PARTS:
+                self.refuse("error", f"{place}.content: Invalid input: {kind}")
+            if fault := _PARTS[kind].fault(part):
+                self.refuse("error", f"{place}.content: Invalid input: {fault}")
 
     def encode_problem(self, problem: Problem) -> Whole:
         """The status says nothing: the code does."""

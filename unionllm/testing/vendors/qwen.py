@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from .._checks import Check, ListOf, OneOf, Shape, Text
+from .._checks import Check, ListOf, OneOf, Shape, Text, mapping
 from .._exchange import Incoming, Problem, Refusal, Reply, Streamed, as_json
 from .._openai import Chat, Model, OpenAILike
 from .._script import Answer, Desk
@@ -114,10 +114,10 @@ class Played(OpenAILike):
         if fault := native.route_fault(request.path, body["model"]):
             self.refuse("bad_request", fault)
         is_media = request.path.endswith(native.MEDIA_PATH)
-        messages: Any = (body.get("input") or {}).get("messages")
+        messages: Any = mapping(body.get("input")).get("messages")
         if fault := native.messages_fault(messages, is_media, model):
             self.refuse("bad_request", fault)
-        given = body.get("parameters") or {}
+        given = mapping(body.get("parameters"))
         self._check_parameters(given, model)
         streams = native.wants_stream(request)
         self._check_rules({**given, "model": body["model"]}, messages, model, streams)

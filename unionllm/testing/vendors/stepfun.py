@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from .._checks import STOP, STREAM_OPTIONS, Check, Either, Integer, ListOf, Number, OneOf, Shape, Text, function_tool
+from .._checks import (
+    STOP,
+    STREAM_OPTIONS,
+    Check,
+    Either,
+    Integer,
+    ListOf,
+    Number,
+    OneOf,
+    Shape,
+    Text,
+    function_tool,
+    mapping,
+)
 from .._exchange import Problem
 from .._openai import Chat, Model, OpenAILike
 from .._script import Answer, Tokens
@@ -100,7 +113,7 @@ class Played(OpenAILike):
         super().check_content(message, place, model)
         for part in message["content"] if isinstance(message.get("content"), list) else ():
             given = part.get(part["type"])
-            url = given.get("url", "") if isinstance(given, dict) else ""
+            url = str(mapping(given).get("url"))
             by_value = ("data:image/",) if part["type"] == "image_url" else ()
             if part["type"] != "text" and not url.startswith(("http://", "https://", *by_value)):
                 self.refuse("image", f"{place}: {part['type']} must be {{'url': …}} that the server can download")

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from .._checks import Anything, Check, Integer, Number, OneOf, Text
+from .._checks import Anything, Check, Integer, Number, OneOf, Shape, Text, mapping
 from .._exchange import Incoming, Problem, Reply, Streamed, Whole, as_json, encode_json
 from .._script import Answer, Asked, Desk
 from .._vendor import Vendor
@@ -102,10 +102,10 @@ class Played(Vendor):
             known: dict[str, Check] = {"messages": Anything(), "intent": OneOf("", "chat")}
             known |= {"temperature": Number(0, 1), "top_p": Number(0, 1), "max_tokens": Integer(1)}
         else:
-            known = {"messages": Anything(), "model": Text(pattern="SkyChat-MegaVerse"), "param": Anything()}
+            known = {"messages": Anything(), "model": Text(pattern="SkyChat-MegaVerse"), "param": Shape({})}
             if "model" not in body:
                 self.refuse("400", "model is required")
-        rules = [(body, known), (body.get("param") or {}, _PARAM)] if not is_work else [(body, known)]
+        rules = [(body, known), (mapping(body.get("param")), _PARAM)] if not is_work else [(body, known)]
         for fields, checks in rules:
             for name, value in fields.items():
                 if name not in checks:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from .._checks import Anything, Check, Flag, Integer, ListOf, Number, OneOf, Shape, Text
+from .._checks import Anything, Check, Flag, Integer, ListOf, Number, OneOf, Shape, Text, mapping
 from .._exchange import Incoming, Problem, Streamed, Whole, as_json, encode_json
 from .._script import Answer, Asked, Desk
 from .._vendor import Vendor
@@ -142,18 +142,18 @@ class Played(Vendor):
                 self.refuse("10004", f"parameter.chat.{name} is unknown")
             if fault := rules[name].fault(value):
                 self.refuse("10005", f"parameter.chat.{name} {fault}")
-        if chat.get("domain") not in version.domains:
+        if str(chat.get("domain")) not in version.domains:
             self.refuse("10005", f"domain {chat.get('domain')!r} does not belong to this path")
-        payload = frame.get("payload") or {}
-        messages = self._check_messages((payload.get("message") or {}).get("text"), version)
-        functions = (payload.get("functions") or {}).get("text") or []
+        payload = mapping(frame.get("payload"))
+        messages = self._check_messages(mapping(payload.get("message")).get("text"), version)
+        functions = mapping(payload.get("functions")).get("text") or []
         if fault := _FUNCTIONS.fault(functions):
             self.refuse("10004", f"payload.functions.text {fault}")
         return Asked(
             model=chat["domain"],
             turns=[(message["role"], message["content"]) for message in messages],
             tools=[{"type": "function", "function": function} for function in functions],
-            thinks=version.thinks and (chat.get("thinking") or {}).get("type") != "disabled",
+            thinks=version.thinks and mapping(chat.get("thinking")).get("type") != "disabled",
             stream=True,
         )
 
