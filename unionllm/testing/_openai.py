@@ -65,6 +65,10 @@ class OpenAILike(Vendor):
     #: Where a stream has its usage: "finish", "last", "last_on_request", "choice", "every".
     usage_at: ClassVar[str] = "last_on_request"
     repeats_role: ClassVar[bool] = False
+    #: Whether tool calls carry an index in a whole answer, too.
+    numbers_calls: ClassVar[bool] = False
+    #: Members of an error, of those that OpenAI has.
+    error_members: ClassVar[tuple[str, ...]] = ("message", "type", "param", "code")
     ends_with_done: ClassVar[bool] = True
     data_prefix: ClassVar[bytes] = b"data: "
     reasoning_name: ClassVar[str] = "reasoning_content"
@@ -219,17 +223,20 @@ class OpenAILike(Vendor):
             message[self.reasoning_name] = answer.whole_reasoning
         if answer.tool_calls:
             message["tool_calls"] = [
-                {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-                for call in answer.tool_calls
+                {
+                    **({"index": index} if self.numbers_calls else {}),
+                    "id": call.id,
+                    "type": "function",
+                    "function": {"name": call.name, "arguments": call.arguments},
+                }
+                for index, call in enumerate(answer.tool_calls)
             ]
         return message
 
     def usage(self, tokens: Tokens) -> dict[str, Any]:
         """The usage, as the vendor spells it."""
         return {
-            "prompt_tokens": tokens.prompt,
-            "completion_tokens": tokens.completion,
-            "total_tokens": tokens.total,
+            **tokens.counts,
             "prompt_tokens_details": {"cached_tokens": tokens.cached},
             "completion_tokens_details": {"reasoning_tokens": tokens.reasoning},
         }
@@ -299,7 +306,7 @@ class OpenAILike(Vendor):
     def error_body(self, problem: Problem) -> dict[str, Any]:
         """``{"error": …}``, as this vendor fills it."""
         error = {"message": problem.message, "type": problem.type, "param": None, "code": problem.code}
-        return {"error": {**error, **problem.extra}}
+        return {"error": {**{name: error[name] for name in self.error_members}, **problem.extra}}
 
     def encode_in_stream(self, problem: Problem) -> bytes:
         """The same body as an event."""

@@ -50,6 +50,11 @@ class Tokens:
         """Both together."""
         return self.prompt + self.completion
 
+    @property
+    def counts(self) -> dict[str, Any]:
+        """The three counts under OpenAI's names."""
+        return {"prompt_tokens": self.prompt, "completion_tokens": self.completion, "total_tokens": self.total}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:

@@ -148,7 +148,7 @@ def replies(answer: Answer, asked: Asked, number: int, created: int) -> Iterator
     """One body, or one for each piece; a call is one, without an id."""
     pieces = (list(answer.text) or [""]) if asked.stream else [answer.whole_text]
     counted = answer.counted(asked)
-    usage = {"prompt_tokens": counted.prompt, "completion_tokens": counted.completion, "total_tokens": counted.total}
+    usage = counted.counts
     for place, piece in enumerate(pieces):
         is_end = place == len(pieces) - 1
         reply: dict[str, Any] = {"id": f"as-{number}", "object": "chat.completion", "created": created}

@@ -138,8 +138,6 @@ class Played(OpenAILike):
     def usage(self, tokens: Tokens) -> dict[str, Any]:
         """With the number of searches, which are paid by the piece."""
         return {
-            "prompt_tokens": tokens.prompt,
-            "completion_tokens": tokens.completion,
-            "total_tokens": tokens.total,
+            **tokens.counts,
             "search_count": 0,
         }

@@ -146,6 +146,8 @@ class Played(OpenAILike):
     }
     list_roles = frozenset({"user"})
     usage_at = "choice"
+    numbers_calls = True
+    error_members = ("message", "type")
 
     def check_content(self, message: Mapping[str, Any], place: str, model: Model) -> None:
         """Nothing empty; lists only where a model can see; media by value or by the vendor's own file id."""
@@ -196,13 +198,6 @@ class Played(OpenAILike):
         """The id to quote to the vendor."""
         return {"x-trace-id": f"trace-{chat.number}"}
 
-    def message(self, chat: Chat, answer: Answer) -> dict[str, Any]:
-        """Tool calls carry an index, also in a whole answer."""
-        message = super().message(chat, answer)
-        for index, call in enumerate(message.get("tool_calls", ())):
-            call["index"] = index
-        return message
-
     def usage(self, tokens: Tokens) -> dict[str, Any]:
         """Cached tokens stand at the top as well."""
         return {**super().usage(tokens), "cached_tokens": tokens.cached}
@@ -212,7 +207,3 @@ class Played(OpenAILike):
         yield from super().events(chat, answer)
         if chat.wants_usage:
             yield {**self.event(chat, {}), "choices": [], "usage": self.usage(answer.counted(chat.asked))}
-
-    def error_body(self, problem: Problem) -> dict[str, Any]:
-        """A type and a message, no code."""
-        return {"error": {"message": problem.message, "type": problem.type, **problem.extra}}

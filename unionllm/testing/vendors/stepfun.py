@@ -107,6 +107,7 @@ class Played(OpenAILike):
     list_roles = frozenset({"user", "system", "assistant"})
     usage_at = "every"
     repeats_role = True
+    error_members = ("message", "type")
 
     def check_content(self, message: Mapping[str, Any], place: str, model: Model) -> None:
         """Images come by address or as data; videos by address."""
@@ -143,16 +144,8 @@ class Played(OpenAILike):
 
     def usage(self, tokens: Tokens) -> dict[str, Any]:
         """Cached tokens at the top, when there are any."""
-        counts = {
-            "prompt_tokens": tokens.prompt,
-            "completion_tokens": tokens.completion,
-            "total_tokens": tokens.total,
-        }
+        counts = tokens.counts
         return {**counts, "cached_tokens": tokens.cached} if tokens.cached else counts
-
-    def error_body(self, problem: Problem) -> dict[str, Any]:
-        """A type and a message, no code."""
-        return {"error": {"message": problem.message, "type": problem.type, **problem.extra}}
 
 
 def _placed(chat: Chat, message: dict[str, Any]) -> dict[str, Any]:

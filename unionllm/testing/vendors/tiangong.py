@@ -145,7 +145,7 @@ def _lines(answer: Answer, asked: Asked, number: int, stream: bool) -> Iterator[
     for piece in pieces[:-1]:
         yield {**head, "resp_data": {"reply": piece, "status": 1}}
     counted = answer.counted(asked)
-    usage = {"prompt_tokens": counted.prompt, "completion_tokens": counted.completion, "total_tokens": counted.total}
+    usage = counted.counts
     status = 4 if answer.ending == "content_filter" else 3
     end = {"status": status, "finish_reason": _FINISH.get(answer.ending, 1), "usage": usage}
     yield {**head, "resp_data": {"reply": pieces[-1], **end}}

@@ -216,11 +216,7 @@ class Played(OpenAILike):
 
     def usage(self, tokens: Any) -> dict[str, Any]:
         """With the tokens of what was searched."""
-        counts = {
-            "prompt_tokens": tokens.prompt,
-            "completion_tokens": tokens.completion,
-            "total_tokens": tokens.total,
-        }
+        counts = tokens.counts
         return {**counts, "prompt_tokens_details": {"search_tokens": 0, "cached_tokens": tokens.cached}}
 
     def error_body(self, problem: Problem) -> dict[str, Any]:

@@ -116,11 +116,7 @@ class Played(OpenAILike):
 
     def usage(self, tokens: Tokens) -> dict[str, Any]:
         """Three counts."""
-        return {
-            "prompt_tokens": tokens.prompt,
-            "completion_tokens": tokens.completion,
-            "total_tokens": tokens.total,
-        }
+        return tokens.counts
 
     def error_body(self, problem: Problem) -> dict[str, Any]:
         """OpenAI's envelope, with the code as text."""

@@ -107,6 +107,7 @@ class Played(OpenAILike):
     finish_words = {"content_filter": "sensitive"}
     usage_at = "finish"
     repeats_role = True
+    numbers_calls = True
 
     def check_auth(self, request: Incoming) -> None:
         """A plain key, or a JWT signed with its second half; the word Bearer may be missing."""
@@ -148,13 +149,6 @@ class Played(OpenAILike):
         """With the vendor's second name for the id."""
         head = super().head(chat)
         return {**head, "request_id": chat.body.get("request_id") or head["id"]}
-
-    def message(self, chat: Chat, answer: Answer) -> dict[str, Any]:
-        """Tool calls carry an index, also in a whole answer."""
-        message = super().message(chat, answer)
-        for index, call in enumerate(message.get("tool_calls", ())):
-            call["index"] = index
-        return message
 
     def whole_body(self, chat: Chat, answer: Answer) -> dict[str, Any]:
         """Pages of a web search stand beside the choices."""
