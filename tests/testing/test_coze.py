@@ -112,13 +112,33 @@ def test_results_of_tools_are_asked_for_and_handed_in(client: Client, vendor_ser
     assert call["function"] == {"name": "f", "arguments": '{"a": 1}'}
 
     query = {"conversation_id": chat["conversation_id"], "chat_id": chat["id"]}
-    for ids, code in (("c2", 4000), ("c1", 0)):
+    for ids, code in (("c2", 4000), (7, 4000), ("c1", 0)):
         outputs = {"tool_outputs": [{"tool_call_id": ids, "output": "1"}], "stream": False}
         done = client.http.post("/v3/chat/submit_tool_outputs", params=query, json=outputs)
         assert done.json()["code"] == code
 
     assert client.read("/v3/chat/retrieve", chat)["data"]["status"] == "completed"
     assert client.read("/v3/chat/message/list", chat)["data"][1]["content"] == "好"
+
+
+def test_a_run_can_fail_after_its_tools(client: Client, vendor_server: VendorServer) -> None:
+    vendor_server.reply(text="让我看看", tool_calls=[{"name": "f", "id": "c1"}])
+    vendor_server.fault("server", vendor="coze", place="failed_poll", polls=1)
+    started = client.create(stream=True)
+    assert kinds(started)[-3:] == ["conversation.message.delta", "conversation.chat.requires_action", "done"]
+    chat = json.loads(started.text.split("requires_action\ndata:")[1].split("\n")[0])
+
+    query = {"conversation_id": chat["conversation_id"], "chat_id": chat["id"]}
+    outputs = {"tool_outputs": [{"tool_call_id": "c1", "output": "1"}]}
+    client.http.post("/v3/chat/submit_tool_outputs", params=query, json=outputs)
+
+    assert [client.read("/v3/chat/retrieve", chat)["data"]["status"] for _ in range(2)] == ["in_progress", "failed"]
+
+
+def test_a_form_that_is_none_is_refused(client: Client) -> None:
+    for content_type in ("multipart/form-data", "multipart/form-data; boundary=x"):
+        broken = client.http.post("/v1/files/upload", content=b"junk", headers={"Content-Type": content_type})
+        assert (broken.status_code, broken.json()["code"]) == (400, 4000)
 
 
 def test_a_running_chat_can_be_cancelled_once(client: Client) -> None:

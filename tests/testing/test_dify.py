@@ -86,7 +86,7 @@ def test_suggestions_are_asked_for_by_message(client: Client, vendor_server: Ven
     [
         ("chat", ["message", "message", "message_end"]),
         ("agent-chat", ["agent_thought", "agent_message", "agent_message", "message_end"]),
-        ("agent", ["agent_thought", "agent_message", "agent_message", "message", "message_end"]),
+        ("agent", ["agent_message", "agent_message", "agent_thought", "message", "message_end"]),
         (
             "advanced-chat",
             [

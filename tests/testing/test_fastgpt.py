@@ -60,6 +60,25 @@ def test_a_node_that_fails_leaves_a_200_without_text(vendor_server: VendorServer
     assert response.json()["choices"][0]["message"]["content"] == ""
 
 
+def test_a_node_that_fails_in_a_stream_says_so_to_those_who_want_details(vendor_server: VendorServer) -> None:
+    for _ in range(2):
+        vendor_server.fault("server", vendor="fastgpt", place="failed_node", text="一二三", message="boom")
+
+    told, untold = ask(vendor_server, stream=True).text, ask(vendor_server, stream=True, detail=False).text
+
+    assert told.endswith('event: error\ndata: {"code":500,"statusText":"error","message":"boom","data":null}\n\n')
+    assert "一" not in told + untold
+    assert untold.endswith("data: [DONE]\n\n")
+
+
+def test_a_form_alone_is_a_list_too(vendor_server: VendorServer) -> None:
+    vendor_server.reply(text="", interactive=_FORM)
+
+    [item] = ask(vendor_server).json()["choices"][0]["message"]["content"]
+
+    assert item["interactive"] == _FORM
+
+
 def test_scores_were_numbers_once(vendor_server: VendorServer) -> None:
     vendor_server.reply(text="好", context=[{"content": "一段", "score": 0.5}], scores="number")
 

@@ -59,6 +59,23 @@ def test_a_forced_tool_is_called_with_arguments_that_fit_its_schema() -> None:
     assert body["choices"][0]["finish_reason"] == "tool_calls"
 
 
+def test_half_an_emoji_is_echoed_as_well_as_it_can_be(vendor_server: VendorServer) -> None:
+    headers = {"Authorization": f"Bearer {vendor_server.credentials('zhipuai')['api_key']}"}
+    body = b'{"model":"glm-4.6","messages":[{"role":"user","content":"a\\ud83d"}]}'
+
+    response = httpx.post(
+        vendor_server.url("zhipuai") + PATH, content=body, headers={**headers, "Content-Type": "application/json"}
+    )
+
+    assert text(response) == "收到：a?"
+
+
+def test_a_fault_keeps_the_script_that_came_with_it(vendor_server: VendorServer) -> None:
+    vendor_server.fault("slow", seconds=0, usage={"prompt": 5, "completion": 6})
+
+    assert post(vendor_server).json()["usage"]["total_tokens"] == 11
+
+
 def test_a_reply_holds_for_whichever_call_comes_next(vendor_server: VendorServer) -> None:
     vendor_server.reply(text="一")
     vendor_server.reply(text="二", finish_reason="length", usage={"prompt": 9, "completion": 4, "cached": 3})

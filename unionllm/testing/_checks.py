@@ -122,7 +122,7 @@ class Either:
 
 
 class Shape:
-    """An object whose members pass their checks; a name with "?" may be missing; others are let through if ``open``."""
+    """An object whose members pass their checks; a name with "?" may be missing or null; others pass if ``is_open``."""
 
     def __init__(self, members: Mapping[str, Check], *, is_open: bool = True) -> None:
         self.members = {name.removesuffix("?"): check for name, check in members.items()}
@@ -139,7 +139,8 @@ class Shape:
         if unknown:
             return f"has the unknown member {unknown[0]}"
         for name, check in self.members.items():
-            if name in value and (fault := check.fault(value[name])):
+            is_given = name in value and (value[name] is not None or name in self.required)
+            if is_given and (fault := check.fault(value[name])):
                 return f".{name} {fault}"
         return ""
 

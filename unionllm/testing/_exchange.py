@@ -53,7 +53,7 @@ class Incoming:
     def json(self) -> Any:
         """The body as JSON; None if it is none, or nested too deeply to be read."""
         try:
-            return json.loads(self.body)
+            return json.loads(self.body, parse_constant=_refuse_constant)
         except (ValueError, RecursionError):
             return None
 
@@ -124,7 +124,13 @@ Reply: TypeAlias = Whole | Streamed
 
 def encode_json(data: Any) -> bytes:
     """JSON as vendors write it: compact, in UTF-8, nothing escaped that need not be."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+    # A client may send half of a surrogate pair, and the echo of it has no UTF-8.
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def _refuse_constant(word: str) -> None:
+    """NaN and Infinity are no JSON, though Python reads them."""
+    raise ValueError(word)
 
 
 def as_json(data: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Whole:

@@ -7,10 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ._checks import Check, mapping, text_of, tool_calls_fault, tool_id_fault
+from ._checks import Check, Shape, Text, mapping, text_of, tool_calls_fault, tool_id_fault
 from ._exchange import Incoming, Problem, Reply, Streamed, Whole, as_json, encode_json
 from ._script import Answer, Asked, Desk, Tokens
 from ._vendor import Vendor
+
+#: Where a picture, a video or a file lies.
+_ADDRESS = Shape({"url": Text(low=1)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +170,8 @@ class OpenAILike(Vendor):
                 self.refuse("bad_request", f"{place}: content of type {kind!r} is not supported by this model")
             if kind == "text" and not isinstance(part.get("text"), str):
                 self.refuse("bad_request", f"{place}: a text part needs its text")
+            if kind.endswith("_url") and (fault := _ADDRESS.fault(part.get(kind))):
+                self.refuse("bad_request", f"{place}: {kind} {fault}")
 
     def check_rules(self, body: Mapping[str, Any], model: Model) -> None:
         """Rules between fields, and on the list of messages as a whole. Raises Refusal."""
@@ -198,6 +203,10 @@ class OpenAILike(Vendor):
         """The reply to a call that is not streamed."""
         return as_json(self.whole_body(chat, answer), headers=self.headers(chat))
 
+    def count(self, chat: Chat) -> int:
+        """How many answers are given: ``n``, where the vendor knows it."""
+        return (chat.body.get("n") or 1) if "n" in self.fields else 1
+
     def headers(self, chat: Chat) -> dict[str, str]:
         """Headers of every reply, such as the vendor's request id."""
         return {}
@@ -206,9 +215,7 @@ class OpenAILike(Vendor):
         """The body of a whole reply."""
         message = self.message(chat, answer)
         reason = self.finish_word(answer)
-        choices = [
-            {"index": index, "finish_reason": reason, "message": message} for index in range(chat.body.get("n") or 1)
-        ]
+        choices = [{"index": index, "finish_reason": reason, "message": message} for index in range(self.count(chat))]
         usage = self.usage(answer.counted(chat.asked))
         return {**self.head(chat), "object": "chat.completion", "choices": choices, "usage": usage}
 
@@ -261,7 +268,7 @@ class OpenAILike(Vendor):
     def events(self, chat: Chat, answer: Answer) -> Iterator[dict[str, Any] | bytes]:
         """The events of a stream, its end signal left out."""
         counted = answer.counted(chat.asked)
-        for index in range(chat.body.get("n") or 1):
+        for index in range(self.count(chat)):
             for number, delta in enumerate(self.deltas(chat, answer)):
                 role = {"role": "assistant"} if number == 0 or self.repeats_role else {}
                 event = self.event(chat, {**role, **delta}, index=index)

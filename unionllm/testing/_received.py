@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,9 +47,12 @@ class Received:
 async def read_request(request: web.Request, now: float) -> Incoming:
     """The whole request as the vendor named in its path sees it."""
     path = request.raw_path.partition("?")[0]
-    form, body = {}, b""
+    form: dict[str, str | Upload] = {}
+    body = b""
     if request.content_type.startswith("multipart/"):
-        form = {name: _field(value) for name, value in (await request.post()).items()}
+        # A form that cannot be read is one without fields: what that means, the vendor says.
+        with suppress(ValueError):
+            form = {name: _field(value) for name, value in (await request.post()).items()}
     else:
         body = await request.read()
     return Incoming(

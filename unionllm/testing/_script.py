@@ -234,6 +234,11 @@ class Script:
                     return answer
         return None
 
+    def peek(self, vendor: str) -> Answer | None:
+        """The answer that ``take`` would give."""
+        with self._lock:
+            return next((answer for whose, answer in self._queue if whose in ("", vendor)), None)
+
     def make_number(self) -> int:
         """1, 2, 3 …: ids that are the same in every run."""
         with self._lock:
@@ -258,7 +263,7 @@ class Desk:
         elif answer.fault is not None and not (answer.text or answer.reasoning or answer.tool_calls):
             # A fault with nothing to say besides breaks the default answer.
             usual = default_answer(asked)
-            answer = replace(usual, fault=answer.fault, split=answer.split, pace=answer.pace)
+            answer = replace(answer, text=usual.text, reasoning=usual.reasoning, tool_calls=usual.tool_calls)
         self.taken = answer
         return answer
 
@@ -274,7 +279,7 @@ def default_answer(asked: Asked) -> Answer:
         functions = [tool["function"] for tool in asked.tools if "function" in tool]
         for function in functions:
             if asked.forced_tool in ("*", function["name"]):
-                arguments = example_of(function.get("parameters") or {})
+                arguments = example_of(function.get("parameters") or {}) or {}
                 call = {"name": function["name"], "arguments": arguments}
                 return build_answer(tool_calls=[call], reasoning=reasoning)
     if asked.schema is not None:

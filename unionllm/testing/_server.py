@@ -13,9 +13,9 @@ from datetime import datetime, timezone
 from email.utils import format_datetime
 from typing import Any
 
-from aiohttp import web
+from aiohttp import WSMsgType, web
 
-from ._exchange import Incoming, Refusal, Reply, Streamed, Whole
+from ._exchange import Incoming, Problem, Refusal, Reply, Streamed, Whole
 from ._play import play, play_messages
 from ._received import Received, read_request, record
 from ._script import Desk, Fault, Script, Text, build_answer
@@ -332,15 +332,31 @@ class VendorServer:
     async def _handle_socket(self, request: web.Request, vendor: Vendor, incoming: Incoming) -> web.StreamResponse:
         try:
             vendor.open_socket(incoming)
+            told = self._handshake_problem(vendor)
+            refused = ""
         except Refusal as refusal:
-            self._requests.append(record(vendor, incoming, refusal.problem.status, str(refusal)))
-            return await play(request, vendor.encode_problem(refusal.problem))
+            told, refused = refusal.problem, str(refusal)
+        if told is not None:
+            self._requests.append(record(vendor, incoming, told.status, refused))
+            return await play(request, vendor.encode_problem(told))
         connection = web.WebSocketResponse()
         await connection.prepare(request)
-        first = await connection.receive_str()
-        reply, desk = self._answer(vendor, replace(incoming, body=first.encode()))
+        first = await connection.receive()
+        if first.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+            return connection  # the client has left without a word
+        body = first.data.encode("utf-8", "replace") if isinstance(first.data, str) else first.data
+        reply, desk = self._answer(vendor, replace(incoming, body=body))
         await play_messages(connection, request, reply, desk.taken, self._error_event(vendor, desk, reply))
         return connection
+
+    def _handshake_problem(self, vendor: Vendor) -> Problem | None:
+        """The error that is scripted for this handshake, if one is."""
+        answer = self._script.peek(vendor.name)
+        fault = answer.fault if answer else None
+        if fault is None or not fault.error or not vendor.is_of_handshake(vendor.problem_of(fault)):
+            return None
+        self._script.take(vendor.name)
+        return vendor.problem_of(fault)
 
     def _answer(self, vendor: Vendor, incoming: Incoming) -> tuple[Reply, Desk]:
         desk = Desk(self._script, vendor.name)

@@ -47,6 +47,10 @@ class Vendor:
     def open_socket(self, request: Incoming) -> None:
         """Check the handshake of a WebSocket. Raises Refusal, which is answered instead of the upgrade."""
 
+    def is_of_handshake(self, problem: Problem) -> bool:
+        """Whether a scripted error is said to the handshake of a WebSocket, before there is a connection."""
+        return False
+
     def encode_problem(self, problem: Problem) -> Whole:
         """The body of a refusal, with its HTTP status."""
         raise NotImplementedError

@@ -48,6 +48,7 @@ REFUSED = [
     Refused(call=Call(headers={"Authorization": "Bearer app-x"}), status=401, says="unauthorized"),
     Refused(call=Call(headers={"Content-Type": "text/plain"}), status=400, says="bad_request"),
     Refused(call=Call(path="/chat"), status=404, says="not_found"),
+    Refused(call=Call(base=""), status=404, says="not_found"),
     refused(400, "query is required", query=GONE),
     refused(400, "query must have", query=""),
     refused(400, "inputs is required", inputs=GONE),

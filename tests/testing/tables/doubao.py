@@ -9,6 +9,7 @@ from .common import ASK, CALLS, COUNTS, NAMED, OPEN, ROUND, SAID, STRAY, TOOL, s
 USUAL = {"model": "doubao-seed-2-0-pro-260215", "messages": ASK}
 _OLD = "doubao-1-5-pro-32k-250115"
 _BOT = {"base": "/api/v3/bots", "body": {"model": "bot-20260101-abc"}}
+_BLANK = {"type": "image_url", "image_url": {}}
 
 ACCEPTED = [
     body(temperature=2, top_p=1, max_tokens=10, presence_penalty=-2, repetition_penalty=1.1, user="u", seed=1),
@@ -21,6 +22,8 @@ ACCEPTED = [
     body(model=_OLD, stop=["a", "b", "c", "d"], logprobs=True, top_logprobs=20),
     Call(**_BOT),
     Call(base="/api/coding/v3", body={"model": "doubao-seed-2.0-code"}),
+    body(model="deepseek-v4-pro-ga-260813", reasoning_effort="max"),
+    body(stream_options={"chunk_include_usage": None, "include_usage": True}, stream=True),
 ]
 
 REFUSED = [
@@ -29,6 +32,12 @@ REFUSED = [
     Refused(call=Call(base="/api/v3/bots"), status=404, says="NotFound"),
     refused(404, "InvalidEndpointOrModel.NotFound", model="bot-20260101-abc"),
     refused(404, "InvalidEndpointOrModel.NotFound", model="Doubao-1.5-pro"),
+    refused(404, "InvalidEndpointOrModel.NotFound", model="doubao-seed-2.0-code"),
+    Refused(call=Call(base="/api/coding/v3"), status=404, says="NotFound"),
+    refused(
+        400, "image_url lacks url", messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]
+    ),
+    Refused(call=Call(content=b'{"model":"ep-1","messages":[],"temperature":NaN}'), status=400, says="JSON"),
     refused(400, "InvalidParameter", temperature=2.1),
     refused(400, "at the same time", max_tokens=1, max_completion_tokens=1),
     refused(400, "thinking", thinking={"type": "adaptive"}),

@@ -15,13 +15,13 @@ ACCEPTED = [
     body(model="MiniMax-M2.7", temperature=1, max_tokens=10, response_format={"type": "json_object"}),
     body(tools=[TOOL, {"type": "web_search"}], tool_choice="auto", messages=ROUND),
     body(thinking={"type": "disabled"}, messages=[_SYSTEM, *ASK]),
-    body(messages=seen()),
+    body(messages=seen(), n=2),
     Call(path=_NATIVE, body={"mask_sensitive_info": True}),
 ]
 
 REFUSED = [
     Refused(call=Call(headers={"Authorization": "Bearer wrong"}), status=401, says="invalid api key (2049)"),
-    Refused(call=Call(headers={"Authorization": GONE}, path=_NATIVE), status=200, says='"status_code":2049'),
+    Refused(call=Call(headers={"Authorization": GONE}, path=_NATIVE), status=200, says='"status_code":1004'),
     Refused(call=Call(path=_NATIVE, body={"temperature": 0}), status=200, says='"choices":null'),
     Refused(call=Call(path="/text/chatcompletion"), status=404, says="no such path"),
     refused(400, "temperature must be in (0, 2] (2013)", temperature=0),

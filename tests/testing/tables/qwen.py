@@ -64,7 +64,16 @@ REFUSED = [
     refused(400, "top_p", top_p=0),
     refused(400, "frequency_penalty is not supported", frequency_penalty=0),
     refused(400, "tool_choice", tools=[TOOL], tool_choice="required"),
-    refused(400, "n must be 1", n=2, tools=[TOOL]),
+    refused(400, "n must be 1 when", n=2, tools=[TOOL]),
+    refused(400, "n must be 1 in", n=2, stream=True, enable_thinking=True),
+    refused(400, "named search", tools=[{"type": "function", "function": {"name": "search"}}]),
+    refused(400, "both words and token ids", stop=["a", 1]),
+    Refused(call=native(result_format="text", tools=[TOOL]), status=400, says="result_format"),
+    Refused(
+        call=native(input={"messages": [*ASK, {"role": "assistant", "content": "", "tool_calls": ["x"]}]}),
+        status=400,
+        says="tool_calls",
+    ),
     refused(400, "only allowed when", stream_options={"include_usage": True}),
     refused(400, "must be set to false for non-streaming", model="qwen3-8b"),
     refused(400, "only support stream mode", model="qwen3-omni-flash"),
@@ -173,5 +182,15 @@ SHAPES = [
         call=native(headers=_SSE),
         reply=SAID,
         stream=[*_lines(1, '"he"'), *_lines(2, '"hello"'), *_lines(3, '"hello"', "stop")],
+    ),
+    Shape(
+        call=native(headers=_SSE, model="qwen3-max"),
+        reply=SAID,
+        stream=[*_lines(1, '"he"'), *_lines(2, '"llo"'), *_lines(3, '""', "stop")],
+    ),
+    Shape(
+        call=native(result_format="text"),
+        reply=SAID,
+        whole={"output": {"text": "hello", "finish_reason": "stop"}, "usage": _USAGE, "request_id": "r-1"},
     ),
 ]

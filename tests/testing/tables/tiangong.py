@@ -26,6 +26,7 @@ def ask(server: VendorServer, call: Call) -> httpx.Response:
 
 
 ACCEPTED = [
+    body(temperature=9, max_tokens=1),
     body(param={"generate_length": 2048, "temperature": 1, "top_p": 0.1, "top_k": 3}),
     body(messages=[{"role": "system", "content": "s"}, *ASK, {"role": "bot", "content": "b"}, *ASK]),
     Call(headers={"stream": "true"}),
@@ -40,14 +41,13 @@ REFUSED = [
     Refused(call=Call(headers={"timestamp": str(NOW - 3600)}), status=401, says="current time"),
     Refused(call=Call(headers={"stream": "yes"}), status=400, says="stream must be true or false"),
     Refused(call=Call(path="/v9"), status=404, says="not found"),
-    refused(400, "temperature is unknown here", temperature=0.5),
     refused(400, "generate_length", param={"generate_length": 2049}),
     refused(400, "top_p", param={"top_p": 0.05}),
     refused(400, "model", model="SkyChat-3.0"),
     refused(400, "model is required", model=GONE),
     refused(400, "role must be one of system, user, bot", messages=[*ASK, {"role": "assistant", "content": "a"}]),
     refused(400, "must be a string", messages=seen()),
-    Refused(call=Call(**_WORK, body={"model": "SkyChat-MegaVerse"}), status=400, says="model is unknown here"),
+    Refused(call=Call(**_WORK, body={"intent": "search"}), status=400, says="intent"),
 ]
 
 _OK = {"code": 200, "code_msg": "success", "trace_id": "t-1"}

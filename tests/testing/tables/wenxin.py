@@ -75,7 +75,7 @@ def _v1(**changes: Any) -> Call:
 
 ACCEPTED = [
     body(temperature=1, top_p=0, max_completion_tokens=2, stop=["a"], penalty_score=1.5, user="u", seed=1),
-    body(messages=[_SYSTEM, *ROUND], tools=[TOOL], tool_choice=NAMED),
+    body(model="ernie-5.1", messages=[_SYSTEM, *ROUND], tools=[TOOL], tool_choice=NAMED, max_tokens=1),
     body(tool_choice="required", tools=[TOOL], web_search={"enable": True, "search_mode": "auto"}),
     body(model="ernie-5.1", temperature=1.9, presence_penalty=1, enable_thinking=True, thinking_budget=100),
     body(model="ernie-4.5-turbo-vl", messages=seen()),
@@ -105,6 +105,10 @@ REFUSED = [
     refused(400, "invalid_messages", messages=[*ASK, *ASK]),
     refused(400, "the first one", messages=[*ASK, _SYSTEM]),
     refused(400, "last message", messages=[*ASK, {"role": "assistant", "content": "a"}]),
+    refused(400, "must be user", messages=ROUND),
+    refused(400, "take turns", messages=[{"role": "assistant", "content": "a"}, *ASK]),
+    refused(400, "model is required", model=GONE),
+    Refused(call=_token(stamp="2023-13-45T99:13:20Z"), status=401, says="the time of the signature is none"),
     refused(400, "must not be empty", messages=[{"role": "user", "content": " "}]),
     refused(400, "'image_url' is not supported", messages=seen()),
     refused(400, "answers no tool call", messages=STRAY),

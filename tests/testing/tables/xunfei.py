@@ -23,22 +23,29 @@ _ASK = [{"role": "user", "content": "你好"}]
 _SYSTEM = {"role": "system", "content": "s"}
 
 
+def signed(server: VendorServer, path: str = _PATH, **changes: str) -> tuple[str, dict[str, str]]:
+    """The address and the query that the vendor's page computes; of the changes, some go into the computation."""
+    given = server.credentials("xunfei")
+    url = server.url("xunfei") + path
+    parts = urlsplit(url)
+    date = changes.get("date", formatdate(NOW, usegmt=True))
+    text = f"host: {parts.netloc}\ndate: {date}\nGET {parts.path} HTTP/1.1"
+    secret = changes.get("secret", given["api_secret"])
+    digest = hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest()
+    signature = changes.get("signature", base64.b64encode(digest).decode())
+    key = changes.get("key", given["api_key"])
+    told = f'api_key="{key}", algorithm="hmac-sha256", headers="host date request-line", signature="{signature}"'
+    query = {"authorization": base64.b64encode(told.encode()).decode(), "date": date, "host": parts.netloc}
+    outside = {name: value for name, value in changes.items() if name in query}
+    return url, {**query, **outside}
+
+
 def ask(server: VendorServer, call: Call) -> httpx.Response:
     """Sign the URL, send one frame, read frames to status 2; a handshake that goes wrong is asked for plainly."""
-    given = server.credentials("xunfei")
-    url = server.url("xunfei") + (call.path or _PATH)
-    parts = urlsplit(url)
-    date = call.query.get("date", formatdate(NOW, usegmt=True))
-    signed = f"host: {parts.netloc}\ndate: {date}\nGET {parts.path} HTTP/1.1"
-    secret = call.query.get("secret", given["api_secret"])
-    signature = base64.b64encode(hmac.new(secret.encode(), signed.encode(), hashlib.sha256).digest()).decode()
-    key = call.query.get("key", given["api_key"])
-    text = f'api_key="{key}", algorithm="hmac-sha256", headers="host date request-line", signature="{signature}"'
-    query = {"authorization": base64.b64encode(text.encode()).decode(), "date": date, "host": parts.netloc}
+    url, query = signed(server, call.path or _PATH, **call.query)
     if call.query or call.method != "POST":
-        more = {name: value for name, value in call.query.items() if name not in ("secret", "key")}
-        return httpx.get(url.replace("ws://", "http://"), params=changed(query, more))
-    return asyncio.run(_talk(url, query, _frame(given["app_id"], call.body)))
+        return httpx.get(url.replace("ws://", "http://"), params=query)
+    return asyncio.run(_talk(url, query, _frame(server.credentials("xunfei")["app_id"], call.body)))
 
 
 async def _talk(url: str, query: dict[str, str], frame: dict[str, Any]) -> httpx.Response:

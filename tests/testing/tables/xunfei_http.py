@@ -16,7 +16,8 @@ ACCEPTED = [
     body(tools=[TOOL, _SEARCH], tool_choice="required", tool_calls_switch=True),
     body(messages=[_SYSTEM, *ASK], response_format={"type": "json_object"}),
     Call(base="/v2", body={"model": "spark-x", "thinking": {"type": "auto"}}),
-    Call(base="/x2", body={"model": "spark-x"}),
+    Call(base="/x2", body={"model": "spark-x", "tools": [TOOL], "tool_calls_switch": True}),
+    Call(base="/v2", body={"model": "x1", "n": 2}),
 ]
 
 REFUSED = [
@@ -25,6 +26,7 @@ REFUSED = [
     Refused(call=Call(headers={"Authorization": GONE}), status=401, says="Unauthorized"),
     Refused(call=Call(base="/v2"), status=403, says="11200"),
     refused(403, "11200", model="spark-x"),
+    Refused(call=Call(base="/x2", body={"model": "spark-x", "temperature": 0}), status=400, says="temperature"),
     refused(400, "temperature", temperature=2.1),
     refused(400, "top_k", top_k=7),
     refused(400, "max_tokens", model="lite", max_tokens=8192),

@@ -105,7 +105,7 @@ def messages_fault(
 def _objects_fault(content: str, files: Container[str], messages: Sequence[Mapping[str, Any]], number: int) -> str:
     try:
         items = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "content is no JSON"
     if not isinstance(items, list) or not items or not all(isinstance(item, dict) for item in items):
         return "content must be a JSON array of objects"
@@ -128,7 +128,7 @@ def _objects_fault(content: str, files: Container[str], messages: Sequence[Mappi
 
 def _medium_fault(item: Mapping[str, Any], files: Container[str]) -> str:
     url, stored = item.get("file_url"), item.get("file_id")
-    if stored and stored not in files:
+    if stored and (not isinstance(stored, str) or stored not in files):
         return f"file_id {stored} does not exist"
     if not stored and not str(url or "").startswith(("http://", "https://")):
         return "file_url must be an address that the server can reach; upload other files first"

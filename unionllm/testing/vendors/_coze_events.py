@@ -21,12 +21,22 @@ class Chat:
     created: int
     answer: Answer
     tokens: Tokens
-    #: How often it says that it is still running.
-    polls: int = 0
     status: str = "in_progress"
     failure: Problem | None = None
+    #: How often somebody has asked.
+    polled: int = 0
     #: Ids of the calls that the caller has to answer.
     open_calls: list[str] = field(default_factory=list)
+
+    @property
+    def polls(self) -> int:
+        """How often it says that it is still running."""
+        return int(self.answer.extra.get("polls", 0)) - self.polled
+
+    def go_on(self, answer: Answer, tokens: Tokens, failure: Problem | None) -> None:
+        """Run once more, now that the caller has handed in what its tools said."""
+        self.answer, self.tokens, self.failure = answer, tokens, failure
+        self.status, self.polled = "in_progress", 0
 
     def settle(self) -> None:
         """End the run: failed, waiting for results of tools, or completed."""
@@ -149,15 +159,20 @@ def beginning(chat: Chat) -> Iterator[bytes]:
 
 def deltas(chat: Chat) -> Iterator[bytes]:
     """The answer piece by piece, thoughts first, and then once more in one piece."""
+    yield from said(chat)
+    yield event("conversation.message.completed", whole_answer(chat))
+    yield event("conversation.message.completed", finish(chat))
+    for message in suggestions(chat):
+        yield event("conversation.message.completed", message)
+
+
+def said(chat: Chat) -> Iterator[bytes]:
+    """The pieces alone."""
     for piece in chat.answer.reasoning:
         message = chat.message("answer", "answer", "", reasoning_content=piece)
         yield event("conversation.message.delta", message)
     for piece in chat.answer.text:
         yield event("conversation.message.delta", chat.message("answer", "answer", piece))
-    yield event("conversation.message.completed", whole_answer(chat))
-    yield event("conversation.message.completed", finish(chat))
-    for message in suggestions(chat):
-        yield event("conversation.message.completed", message)
 
 
 def stream(chat: Chat, *, is_flow: bool) -> Iterator[bytes]:
@@ -169,6 +184,7 @@ def stream(chat: Chat, *, is_flow: bool) -> Iterator[bytes]:
         bare = {"code": chat.failure.code, "msg": chat.failure.message}
         yield event("conversation.chat.failed", bare if place == "failed_bare" else chat.show("failed"))
     elif chat.answer.tool_calls:
+        yield from said(chat)
         yield event("conversation.chat.requires_action", chat.show("requires_action"))
     else:
         yield from deltas(chat)

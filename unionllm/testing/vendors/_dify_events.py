@@ -127,16 +127,18 @@ def stream(run: Run, failure: Problem | None = None) -> Iterator[bytes]:
 
 
 def _chat(run: Run) -> Iterator[Mapping[str, Any]]:
-    """Chatbot and completion: messages. Agents: thoughts and agent messages; the newer kind says all of it again."""
+    """Messages; of agents, thoughts besides, and the newer kind says all of it once more at its end."""
     is_agent = run.mode in ("agent", "agent-chat")
-    for number, step in enumerate(run.answer.extra.get("steps", ()) if is_agent else ()):
-        yield _thought(run, number, step)
+    thoughts = [_thought(run, number, step) for number, step in enumerate(run.answer.extra.get("steps", ()))]
+    if run.mode == "agent-chat":
+        yield from thoughts
     for piece in run.said or ("",):
         yield _piece(run, "agent_message" if is_agent else "message", piece)
     if "replace" in run.answer.extra:
         replaced = {"answer": run.answer.extra["replace"], "reason": "output_moderation"}
         yield {"event": "message_replace", **run.ids(), **replaced}
     if run.mode == "agent":
+        yield from thoughts
         yield _piece(run, "message", "".join(run.said))
     yield _end(run)
 

@@ -24,6 +24,16 @@ class Run:
     created: int
     failure: Problem | None = None
 
+    @property
+    def text(self) -> str:
+        """What is said, the fast part of it first; nothing where a node has failed."""
+        return "" if self.failure else str(self.answer.extra.get("fast_answer", "")) + self.answer.whole_text
+
+    @property
+    def ending(self) -> str:
+        """Tools run on the server, so that there is none for the caller to run."""
+        return "stop" if self.answer.ending == "tool_calls" else self.answer.ending
+
     def nodes(self) -> list[dict[str, Any]]:
         """What ran: the search, the model, and a plugin's end."""
         answer, found = self.answer, []
@@ -47,7 +57,7 @@ class Run:
         tokens = {"inputTokens": self.tokens.prompt, "outputTokens": self.tokens.completion}
         model = {"nodeId": "n2", "moduleName": "AI", "moduleType": "chatNode", "model": "m", **tokens}
         # The model's node lists the same quotes once more: what it has seen of them.
-        found.append({**model, "finishReason": answer.ending, **({"quoteList": quotes} if quotes else {})})
+        found.append({**model, "finishReason": self.ending, **({"quoteList": quotes} if quotes else {})})
         if "outputs" in answer.extra:
             output = {"nodeId": "n3", "moduleName": "output", "moduleType": "pluginOutput"}
             found.append({**output, "pluginOutput": answer.extra["outputs"]})
@@ -65,8 +75,8 @@ class Run:
             found.append({"type": "reasoning", "reasoning": {"content": self.answer.whole_reasoning}})
         if steps := tools(self.answer):
             found.append({"type": "tool", "tools": [dict(step) for step in steps]})
-        if self.answer.text:
-            found.append({"type": "text", "text": {"content": self.answer.whole_text}})
+        if self.text:
+            found.append({"type": "text", "text": {"content": self.text}})
         if "interactive" in self.answer.extra:
             found.append({"type": "interactive", "interactive": self.answer.extra["interactive"]})
         return [{name: item[name] for name in item if name != "type"} for item in found] if self.is_v2 else found
@@ -89,10 +99,10 @@ def tools(answer: Answer) -> list[dict[str, Any]]:
 
 def whole(run: Run) -> dict[str, Any]:
     """The reply to a call that is not streamed. Its usage is the same whatever it cost."""
-    text: Any = "" if run.failure else run.answer.whole_text
-    message: dict[str, Any] = {"role": "assistant", "content": text}
+    message: dict[str, Any] = {"role": "assistant", "content": run.text}
     items = run.items()
-    if run.detail and len(items) > 1:
+    # One text stands by itself; whatever is more, or something else, is a list.
+    if run.detail and [name for item in items for name in item if name != "type"] not in ([], ["text"]):
         message["content"] = items
     elif run.answer.reasoning:
         message["reasoning_content"] = run.answer.whole_reasoning
@@ -100,7 +110,7 @@ def whole(run: Run) -> dict[str, Any]:
         "id": run.id,
         "model": "",
         "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 1},
-        "choices": [{"message": message, "finish_reason": run.answer.ending, "index": 0}],
+        "choices": [{"message": message, "finish_reason": run.ending, "index": 0}],
     }
     if not run.detail:
         return body
@@ -113,15 +123,19 @@ def stream(run: Run) -> Iterator[bytes]:
     if run.detail:
         yield event("flowNodeStatus", {"status": "running", "name": "AI"})
         yield from _tool_events(run)
+    # A node that fails says so only to those who asked for details.
+    if run.failure and run.detail:
+        yield encode_error(run.failure)
+        return
     if fast := run.answer.extra.get("fast_answer"):
         yield _chunk(run, {"role": "assistant", "content": fast}, name="fastAnswer")
     for piece in run.answer.reasoning:
         yield _chunk(run, {"reasoning_content": piece})
-    for piece in run.answer.text:
+    for piece in () if run.failure else run.answer.text:
         yield _chunk(run, {"content": piece})
     if run.detail and "interactive" in run.answer.extra:
         yield event("interactive", {"interactive": run.answer.extra["interactive"]})
-    yield _chunk(run, {"role": "assistant", "content": None}, run.answer.ending)
+    yield _chunk(run, {"role": "assistant", "content": None}, run.ending)
     yield from _end(run)
 
 

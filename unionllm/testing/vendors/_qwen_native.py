@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from .._checks import Check, Flag, Integer, OneOf, text_of, tool_id_fault
+from .._checks import Check, Flag, Integer, OneOf, text_of, tool_calls_fault, tool_id_fault
 from .._exchange import Incoming, Problem, Whole, as_json, encode_json
 from .._openai import Model
 from .._script import Answer, Asked, Tokens
@@ -14,6 +14,8 @@ from ._qwen_facts import FIELDS, MULTIMODAL
 
 TEXT_PATH = "/services/aigc/text-generation/generation"
 MEDIA_PATH = "/services/aigc/multimodal-generation/generation"
+#: Families that send increments unless they are told not to.
+INCREMENTAL = r"qwen3-max.*|qwen3-vl.*|qwen3-\d+b.*|qwq.*|qvq.*"
 #: Names of the parts of a message, which have no ``type``.
 _PARTS = frozenset({"text", "image", "audio", "video"})
 _BESIDE = frozenset({"fps", "min_pixels", "max_pixels", "cache_control"})
@@ -40,6 +42,8 @@ def message_fault(message: Any, place: str, is_media: bool, model: Model) -> str
         return f"{place}: role must be system, user, assistant or tool"
     if message["role"] == "tool" and not isinstance(message.get("tool_call_id"), str):
         return f"{place}: a tool message needs its tool_call_id"
+    if message.get("tool_calls") is not None and (fault := tool_calls_fault(message["tool_calls"])):
+        return f"{place}: {fault}"
     content = message.get("content")
     if isinstance(content, str):
         return ""
@@ -97,6 +101,12 @@ def body(message: Message, finish: str, answer: Answer, counts: Mapping[str, Any
             for index, page in enumerate(answer.context, 1)
         ]
         output["search_info"] = {"search_results": pages}
+    return {"output": output, "usage": counts, "request_id": f"r-{number}"}
+
+
+def text_body(answer: Answer, counts: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """The older form of a whole reply, without choices."""
+    output = {"text": answer.whole_text, "finish_reason": answer.ending}
     return {"output": output, "usage": counts, "request_id": f"r-{number}"}
 
 

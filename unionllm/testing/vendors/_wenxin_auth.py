@@ -13,7 +13,7 @@ from .._exchange import Incoming
 
 BEARER_PATH = "/v1/BCE-BEARER/token"
 OAUTH_PATH = "/oauth/2.0/token"
-_HEADER = re.compile(r"bce-auth-v1/([^/]+)/(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)/(\d+)/([^/]*)/([0-9a-f]{64})")
+_HEADER = re.compile(r"bce-auth-v1/([^/]+)/(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)/(\d{1,9})/([^/]*)/([0-9a-f]{64})")
 
 
 def signature_fault(request: Incoming, access_key: str, secret_key: str) -> str:
@@ -26,7 +26,10 @@ def signature_fault(request: Incoming, access_key: str, secret_key: str) -> str:
         return "the access key does not exist"
     if request.headers.get("x-bce-date", stamp) != stamp:
         return "x-bce-date is not the time of the signature"
-    at = datetime.strptime(stamp, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc).timestamp()
+    try:
+        at = datetime.strptime(stamp, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc).timestamp()
+    except ValueError:
+        return "the time of the signature is none"
     if not -300 <= request.now - at <= int(seconds):
         return "the signature is expired, or its time lies ahead"
     if "host" not in names.split(";"):

@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from .._checks import ListOf, Shape, Text
 from .._exchange import Incoming, Problem, Reply, Streamed, Upload, Whole, as_json
 from .._script import Answer, Asked, Desk, Fault
 from .._vendor import Vendor
 from . import _coze_checks as checks
 from . import _coze_events as events
 
+_OUTPUTS = ListOf(Shape({"tool_call_id": Text(low=1), "output": Text()}), low=1)
 _IDS = 7_600_000_000_000_000_000
 
 
@@ -136,7 +138,6 @@ class Played(Vendor):
             created=int(request.now),
             answer=answer,
             tokens=answer.counted(asked),
-            polls=int(answer.extra.get("polls", 0)),
             failure=self._failure(answer),
         )
         self._chats[chat.id] = chat
@@ -160,7 +161,7 @@ class Played(Vendor):
     def _retrieve(self, request: Incoming, desk: Desk) -> Reply:
         chat = self._chat(request.query)
         if chat.status == "in_progress" and chat.polls > 0:
-            chat.polls -= 1
+            chat.polled += 1
         elif chat.status == "in_progress":
             chat.settle()
         return self._say({"data": chat.show()})
@@ -180,13 +181,15 @@ class Played(Vendor):
     def _submit(self, request: Incoming, desk: Desk) -> Reply:
         chat = self._chat(request.query)
         body = self.require_json(request)
-        given = [output.get("tool_call_id") for output in body.get("tool_outputs") or ()]
+        if fault := _OUTPUTS.fault(body.get("tool_outputs")):
+            self.refuse("bad_request", f"tool_outputs {fault}")
+        given = [output["tool_call_id"] for output in body["tool_outputs"]]
         if chat.status != "requires_action" or sorted(given) != sorted(chat.open_calls):
             self.refuse("bad_request", "tool_outputs must answer each tool call of the chat")
-        if body.get("stream") is not True:
-            chat.answer, chat.status = self.take(desk, Asked(model=chat.bot_id)), "in_progress"
+        asked = Asked(model=chat.bot_id, stream=body.get("stream") is True)
+        chat.go_on(answer := self.take(desk, asked), answer.counted(asked), self._failure(answer))
+        if not asked.stream:
             return self._say({"data": chat.show()})
-        chat.answer = self.take(desk, Asked(model=chat.bot_id, stream=True))
         chat.settle()
         return Streamed(events=list(events.stream(chat, is_flow=False)), headers=_LOG)
 

@@ -116,9 +116,11 @@ class Played(Vendor):
         app = next((_App(mode=mode) for mode in MODES if request.bearer == self.app_key(mode)), None)
         if app is None:
             self.refuse("auth")
+        if not request.path.startswith(self.base + "/"):
+            self.refuse("not_found", "The requested URL was not found on the server.")
         path = request.path.removeprefix(self.base)
         if request.method == "GET":
-            return self._look(path, app, request)
+            return self._look(path, request, app)
         if request.method != "POST":
             self.refuse("not_found", "no such method here", status=405)
         if path == "/files/upload":
@@ -215,7 +217,7 @@ class Played(Vendor):
 
     # Besides.
 
-    def _look(self, path: str, app: _App, request: Incoming) -> Whole:
+    def _look(self, path: str, request: Incoming, app: _App) -> Whole:
         if path == "/info":
             return as_json({"name": "Test", "description": "", "tags": [], "mode": app.mode, "author_name": "test"})
         if path == "/parameters":

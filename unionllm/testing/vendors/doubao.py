@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -30,7 +31,10 @@ _SCHEMA = Shape({"name": Text(low=1), "schema": Shape({}), "strict?": Flag()})
 #: What families that think refuse.
 _SEED: dict[str, Check | None] = {"logprobs": None, "top_logprobs": None, "logit_bias": None, "stop": None}
 _TEXT_ONLY: dict[str, Check | None] = {"thinking": None, "reasoning_effort": None}
-_BOTS = "/bots"
+_ANY_EFFORT = OneOf("none", "minimal", "low", "medium", "high", "xhigh", "max")
+_BOTS, _PLAN = "/bots", "/coding/"
+#: Models of the coding plan, which no other plan knows.
+_CODING = r"doubao-seed-2\.0-code|ark-code-latest"
 
 
 def _table() -> dict[str, Problem]:
@@ -103,12 +107,19 @@ class Played(OpenAILike):
             parts=_MEDIA,
             fields={**_SEED, "thinking": _AUTO_THINKING},
         ),
-        Model(pattern=r"doubao-seed-2\.0-code|ark-code-latest", thinks="switch", parts=_MEDIA, fields=_SEED),
+        Model(pattern=_CODING, thinks="switch", parts=_MEDIA, fields=_SEED),
         Model(pattern=r"doubao-1-5-pro-32k-\d{6}", fields=_TEXT_ONLY),
-        Model(pattern=r"(deepseek-v[34]|glm-[45]|kimi-k2)[a-z0-9-]*-\d{6}", thinks="switch", fields=_SEED),
+        Model(
+            pattern=r"(deepseek-v[34]|glm-[45]|kimi-k2)[a-z0-9-]*-\d{6}",
+            thinks="switch",
+            fields={**_SEED, "reasoning_effort": _ANY_EFFORT},
+        ),
         # An endpoint hides its model: it takes whatever some model takes.
         Model(
-            pattern=r"(ep|bot)-[A-Za-z0-9-]+", thinks="on_request", parts=_MEDIA, fields={"thinking": _AUTO_THINKING}
+            pattern=r"(ep|bot)-[A-Za-z0-9-]+",
+            thinks="on_request",
+            parts=_MEDIA,
+            fields={"thinking": _AUTO_THINKING, "reasoning_effort": _ANY_EFFORT},
         ),
     )
     fields: ClassVar[Mapping[str, Check]] = {
@@ -123,7 +134,7 @@ class Played(OpenAILike):
         "logit_bias": Shape({}),
         "logprobs": Flag(),
         "top_logprobs": Integer(0, 20),
-        "n": Integer(1),
+        "n": Integer(1, 16),
         "tools": ListOf(function_tool(more={"strict?": Flag()})),
         "tool_choice": Either(OneOf("none", "auto", "required"), NAMED_TOOL),
         "parallel_tool_calls": Flag(),
@@ -145,8 +156,8 @@ class Played(OpenAILike):
         """A bot is asked under a path of its own, and nothing else is."""
         super().check_route(request)
         name = request.json.get("model") if isinstance(request.json, dict) else ""
-        is_bot = str(name).startswith("bot-")
-        if is_bot != (_BOTS in request.path):
+        is_bot, is_coding = str(name).startswith("bot-"), re.fullmatch(_CODING, str(name)) is not None
+        if is_bot != (_BOTS in request.path) or is_coding != (_PLAN in request.path):
             self.refuse("not_found", f"The model or endpoint {name} does not exist or you do not have access to it.")
 
     def check_rules(self, body: Mapping[str, Any], model: Model) -> None:
@@ -176,6 +187,8 @@ class Played(OpenAILike):
         body = super().whole_body(chat, answer)
         for choice in body["choices"]:
             choice["logprobs"] = None
+            if choice["finish_reason"] == "content_filter":
+                choice["moderation_hit_type"] = "violence"
         if not chat.body["model"].startswith("bot-"):
             return body
         count = {**body.pop("usage"), "name": body["model"]}

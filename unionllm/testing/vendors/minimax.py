@@ -142,6 +142,12 @@ class Played(OpenAILike):
                 raise
             raise Refusal(refusal.problem, "in_200") from None
 
+    def check_auth(self, request: Incoming) -> None:
+        """No key has another code than a wrong one."""
+        if not request.bearer:
+            self.refuse("1004")
+        self.require_bearer(request)
+
     def check_route(self, request: Incoming) -> None:
         """Two paths, one body."""
         if request.path not in (self.base + _NATIVE, self.base + _COMPATIBLE):

@@ -72,8 +72,19 @@ class Played(OpenAILike):
             self.refuse("bad_request", "Json mode response is not supported when enable_thinking is true")
         if (given.get("n") or 1) > 1 and given.get("tools"):
             self.refuse("bad_request", "n must be 1 when tools are given")
+        self._check_oddities(given, thinks)
         if thinks and isinstance(given.get("tool_choice"), dict):
             self.refuse("bad_request", "tool_choice cannot name a function in thinking mode")
+
+    def _check_oddities(self, given: Mapping[str, Any], thinks: bool) -> None:
+        """Several answers only without thinking, no tool named search, no stop list of words and token ids."""
+        if (given.get("n") or 1) > 1 and thinks:
+            self.refuse("bad_request", "n must be 1 in thinking mode")
+        if any(tool["function"]["name"] == "search" for tool in given.get("tools") or ()):
+            self.refuse("bad_request", "a tool cannot be named search")
+        stop = given.get("stop")
+        if isinstance(stop, list) and len({isinstance(word, str) for word in stop}) > 1:
+            self.refuse("bad_request", "stop cannot hold both words and token ids")
 
     def is_thinking(self, body: Mapping[str, Any], model: Model) -> bool:
         """``enable_thinking`` is the switch."""
@@ -128,12 +139,19 @@ class Played(OpenAILike):
         counts = native.usage(answer.counted(asked), is_media)
         number = desk.make_number()
         if streams:
-            return self._stream_natively(answer, counts, number, is_media, given.get("incremental_output"))
+            told = given.get("incremental_output")
+            # Unasked, some families send increments and the others the whole text so far.
+            grows = not (asked.thinks or re.fullmatch(native.INCREMENTAL, asked.model)) if told is None else not told
+            return self._stream_natively(answer, counts, number, is_media, grows)
+        if given.get("result_format") == "text":
+            return as_json(native.text_body(answer, counts, number))
         message = native.whole_message(answer, is_media)
         return as_json(native.body(message, answer.ending, answer, counts, number))
 
     def _check_parameters(self, given: Mapping[str, Any], model: Model) -> None:
         rules = {**native.PARAMETERS, **(model.fields or {})}
+        if given.get("result_format") == "text" and given.get("tools"):
+            self.refuse("bad_request", "tools need the result_format message")
         for name, value in given.items():
             check = rules.get(name)
             if name in rules and check is None:
@@ -142,11 +160,11 @@ class Played(OpenAILike):
                 self.refuse("bad_request", f"parameters.{name} {fault}")
 
     def _stream_natively(
-        self, answer: Answer, counts: Mapping[str, Any], number: int, is_media: bool, incremental: bool | None
+        self, answer: Answer, counts: Mapping[str, Any], number: int, is_media: bool, grows: bool
     ) -> Streamed:
         empty = {"role": "assistant", "content": native.content_of("", is_media)}
         messages = [*native.pieces(answer, is_media), empty]
-        if not incremental:
+        if grows:
             messages = list(native.grown(messages, is_media))
         events = []
         for place, message in enumerate(messages, 1):

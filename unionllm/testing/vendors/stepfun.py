@@ -95,7 +95,7 @@ class Played(OpenAILike):
         "max_tokens": Integer(1),
         "temperature": Number(0, 2),
         "top_p": Number(0, 1),
-        "n": Integer(1),
+        "n": Integer(1, 16),
         "stop": STOP,
         "frequency_penalty": Number(0, 1),
         "response_format": _JSON,

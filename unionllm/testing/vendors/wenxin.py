@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -27,7 +28,11 @@ from . import _wenxin_auth as auth
 from . import _wenxin_v1 as v1
 
 _SEES = frozenset({"image_url", "video_url"})
-_NEWER: dict[str, Check | None] = {"temperature": Number(0, 2, below=True)}
+_NEWER: dict[str, Check | None] = {
+    "temperature": Number(0, 2, below=True),
+    "max_tokens": Integer(1),
+    "max_completion_tokens": Integer(1),
+}
 _PENALTIES: dict[str, Check | None] = {"presence_penalty": Number(-2, 2), "frequency_penalty": Number(-2, 2)}
 _THINKS: dict[str, Check | None] = {"enable_thinking": Flag(), "thinking_budget": Integer(1)}
 
@@ -91,7 +96,7 @@ class Played(OpenAILike):
     }
     examples = {
         "chat": "ernie-4.5-turbo-128k",
-        "tools": "ernie-4.5-turbo-128k",
+        "tools": "ernie-5.1",
         "image": "ernie-4.5-turbo-vl",
         "thinking": "ernie-x1.1-preview",
     }
@@ -132,8 +137,9 @@ class Played(OpenAILike):
 
     def __init__(self, credentials: Mapping[str, str] | None = None) -> None:
         super().__init__(credentials)
-        #: Tokens given out → the time they end.
+        #: Tokens given out → the time they end; those of V1 are strangers to V2.
         self._tokens: dict[str, float] = {}
+        self._sessions: dict[str, float] = {}
 
     def answer(self, request: Incoming, desk: Desk) -> Reply:
         """A token, V1, or the protocol of today."""
@@ -158,6 +164,8 @@ class Played(OpenAILike):
 
     def find_model(self, name: Any) -> Model:
         """A model that is not there is one without permission."""
+        if not isinstance(name, str) or not name:
+            self.refuse("invalid_model", "model is required")
         try:
             return super().find_model(name)
         except Refusal:
@@ -171,10 +179,11 @@ class Played(OpenAILike):
         if not body["model"].startswith(("ernie-4", "ernie-3", "ernie-x1")):
             return
         turns = [role for role in roles if role in ("user", "assistant")]
-        if any(left == right == "user" for left, right in pairwise(turns)):
+        if turns[:1] != ["user"] or any(left == right == "user" for left, right in pairwise(turns)):
             self.refuse("invalid_messages", "roles user and assistant must take turns")
-        if roles[-1] not in ("user", "tool"):
-            self.refuse("invalid_messages", "the role of the last message must be user or tool")
+        last = ("user",) if body["model"].startswith(("ernie-4.5", "ernie-x1")) else ("user", "tool")
+        if roles[-1] not in last:
+            self.refuse("invalid_messages", f"the role of the last message must be {' or '.join(last)}")
         if not str(body["messages"][-1].get("content") or "").strip():
             self.refuse("invalid_messages", "the content of the last message must not be empty")
 
@@ -235,7 +244,7 @@ class Played(OpenAILike):
         if fault:
             self.refuse("auth", fault)
         seconds = request.query.get("expireInSeconds", "")
-        if request.method != "GET" or not seconds.isdecimal():
+        if request.method != "GET" or re.fullmatch(r"[0-9]{1,8}", seconds) is None:
             self.refuse("invalid_argument", "expireInSeconds must be a number of seconds")
         reply = auth.bearer_reply(desk.make_number(), request.now, int(seconds))
         self._tokens[reply["token"]] = request.now + int(seconds)
@@ -247,7 +256,7 @@ class Played(OpenAILike):
             problem = Problem(status=401, code=fault["error"], message=fault["error_description"])
             raise Refusal(problem, encode=lambda _: as_json(fault, status=401))
         reply = auth.oauth_reply(desk.make_number())
-        self._tokens[str(reply["access_token"])] = request.now + int(reply["expires_in"])
+        self._sessions[str(reply["access_token"])] = request.now + int(reply["expires_in"])
         return as_json(reply)
 
     def _answer_v1(self, request: Incoming, desk: Desk) -> Reply:
@@ -269,8 +278,8 @@ class Played(OpenAILike):
 
     def _check_v1_auth(self, request: Incoming) -> None:
         token = request.query.get("access_token", "")
-        if token and self._tokens.get(token, 0.0) <= request.now:
-            self.refuse("111" if token in self._tokens else "110")
+        if token and self._sessions.get(token, 0.0) <= request.now:
+            self.refuse("111" if token in self._sessions else "110")
         if not token and auth.signature_fault(request, self.credentials["access_key"], self.credentials["secret_key"]):
             self.refuse("14")
 

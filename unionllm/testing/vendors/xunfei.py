@@ -106,7 +106,7 @@ class Played(Vendor):
         host = request.headers.get("host", "")
         signed = f"host: {host}\ndate: {query['date']}\nGET {request.signed_path} HTTP/1.1"
         digest = hmac.new(self.credentials["api_secret"].encode(), signed.encode(), hashlib.sha256).digest()
-        if query.get("host") != host or not hmac.compare_digest(base64.b64encode(digest).decode(), parts[4]):
+        if query.get("host") != host or not hmac.compare_digest(base64.b64encode(digest), parts[4].encode()):
             self.refuse("unequal")
 
     def _check_date(self, text: str, now: float) -> None:
@@ -116,6 +116,10 @@ class Played(Vendor):
             self.refuse("date")
         if not text.endswith(" GMT") or abs(date.timestamp() - now) > _SKEW:
             self.refuse("date")
+
+    def is_of_handshake(self, problem: Problem) -> bool:
+        """What the gateway says has no code."""
+        return problem.code == ""
 
     def answer(self, request: Incoming, desk: Desk) -> Streamed:
         """One frame asks, many answer."""

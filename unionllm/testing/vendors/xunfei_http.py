@@ -18,9 +18,9 @@ _SEARCH = Shape(
     }
 )
 _X: dict[str, Check | None] = {
+    "temperature": Number(0, 2, above=True),
     "tool_choice": OneOf("auto"),
     "max_tokens": Integer(1, 32_768),
-    "tool_calls_switch": None,
 }
 
 
@@ -30,14 +30,14 @@ class Played(OpenAILike):
     name = "xunfei_http"
     base = "/v1"
     more_bases = ("/v2", "/x2")
-    #: One password for each version in the vendor's console; ``key:secret`` of the WebSocket API is taken as well.
+    #: A password is in truth the key and the secret of the WebSocket API with a colon between them.
     test_credentials = {"api_key": "SparkMadeUpForTests:NoRealPassword"}
     problems = CODES
     kinds = KINDS
     examples = {"chat": "4.0Ultra", "tools": "4.0Ultra", "thinking": "spark-x"}
     gives_call_ids = False
     models = (
-        Model(pattern=r"spark-x", thinks="switch", fields=_X),
+        Model(pattern=r"spark-x|x1", thinks="switch", fields=_X),
         Model(pattern=r"lite|pro-128k", fields={"max_tokens": Integer(1, 4096)}),
         Model(pattern=r"4\.0Ultra|max-32k", fields={"max_tokens": Integer(1, 32_768)}),
         Model(pattern=r"generalv3(\.5)?|general"),
@@ -75,11 +75,12 @@ class Played(OpenAILike):
         """Each version of the API has its models."""
         super().check_route(request)
         name = request.json.get("model") if isinstance(request.json, dict) else ""
-        if (name == "spark-x") != (not request.path.startswith("/v1/")):
+        where = {"spark-x": ("/v2/", "/x2/"), "x1": ("/v2/",)}.get(str(name), ("/v1/",))
+        if not request.path.startswith(where):
             self.refuse("11200", f"model {name} is not authorised for {request.path}")
 
     def check_rules(self, body: Mapping[str, Any], model: Model) -> None:
-        """One system message, at the head, and only for models that read it; v1 knows no role tool."""
+        """One system message, at the head, and only for models that read it."""
         roles = [message["role"] for message in body["messages"]]
         if "system" in roles[1:]:
             self.refuse("10004", "the system message must be the first and only one")
@@ -141,5 +142,5 @@ def _shape_calls(chat: Chat, message: dict[str, Any]) -> None:
     if not message.get("tool_calls"):
         return
     calls = [{name: value for name, value in call.items() if name != "id"} for call in message["tool_calls"]]
-    is_list = chat.body.get("tool_calls_switch") or chat.body["model"] == "spark-x"
+    is_list = chat.body.get("tool_calls_switch") or chat.body["model"] in ("spark-x", "x1")
     message["tool_calls"] = calls if is_list else calls[0]
