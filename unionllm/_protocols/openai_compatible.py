@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from .._wire import Flow, Headers, HttpReply, HttpRequest
+from .._wire import Flow, Headers, HttpReply, HttpRequest, OpenStream
 from ..exceptions import APIError, APIResponseError, BadRequestError
 from ..schema import Adaptation, ModelResponse, Usage
 from . import errors
@@ -55,6 +55,8 @@ class OpenAISpec(ProviderSpec):
         errors: how the vendor says no.
         failures: finish reasons that mean "I failed".
         asks_for_usage: whether a stream's usage must be asked for.
+        stream_only: regular expression of the models (in lower case) that answer in streams alone; a whole call of
+            theirs is streamed and joined. None: no model.
         json_schema_models: regular expression of the models (in lower case) whose ``response_format`` may be a
             json_schema; for others it becomes json_object plus an instruction. None: no model.
     """
@@ -66,6 +68,7 @@ class OpenAISpec(ProviderSpec):
     failures: Mapping[str, ErrorRule] = field(default_factory=frozen)
     asks_for_usage: bool = True
     json_schema_models: str | None = ""
+    stream_only: str | None = None
 
 
 class OpenAICompatible(Adapter):
@@ -96,6 +99,7 @@ class OpenAICompatible(Adapter):
             chat.messages, self.spec.messages, thinks=family.is_on(params), adapt_part=self.part_rule(chat)
         )
         changes.extend(message_changes)
+        changes.extend(self.arrange(chat, messages))
         pattern = self.spec.json_schema_models
         takes_schema = pattern is not None and re.match(pattern, model) is not None
         messages, format_changes = adapt_response_format(params, messages, takes_schema=takes_schema)
@@ -110,6 +114,10 @@ class OpenAICompatible(Adapter):
 
     def adapt_translated(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
         """The same after thinking was translated."""
+        return []
+
+    def arrange(self, chat: ChatRequest, messages: list[JSONObject]) -> list[Adaptation]:
+        """What this vendor wants of the list as a whole (order, number of system messages); changes it in place."""
         return []
 
     def part_rule(self, chat: ChatRequest) -> Any:
@@ -161,8 +169,22 @@ class OpenAICompatible(Adapter):
 
     def complete(self, chat: ChatRequest) -> Flow[ModelResponse]:
         """See ``Adapter``."""
+        if self.only_streams(chat):
+            return (yield from self.complete_by_stream(chat))
         reply = yield self.build_request(chat)
         return self.to_response(chat, reply)
+
+    def only_streams(self, chat: ChatRequest) -> bool:
+        """Whether this call is refused unless it is streamed."""
+        return self.spec.stream_only is not None and re.match(self.spec.stream_only, chat.model.lower()) is not None
+
+    def complete_by_stream(self, chat: ChatRequest) -> Flow[ModelResponse]:
+        """The whole answer, streamed and joined."""
+        step = OpenStream(
+            request=self.build_request(replace(chat, stream=True)), parser=self.chunk_parser(chat), join=True
+        )
+        response: ModelResponse = yield step
+        return response
 
     def open_stream(self, chat: ChatRequest) -> Flow[HttpRequest]:
         """See ``Adapter``."""

@@ -170,6 +170,8 @@ class Thinking:
         never: it does not think.
         on_by_default: it thinks when nobody says anything.
         keys: further keys of the ``thinking`` object that the family knows.
+        flag: name of a boolean parameter that is the switch, in place of a ``thinking`` object; "" for none.
+        budget: name of the parameter for the most tokens of thought (``thinking={"budget_tokens": …}``); "" for none.
     """
 
     models: str = ""
@@ -179,6 +181,8 @@ class Thinking:
     never: bool = False
     on_by_default: bool = True
     keys: tuple[str, ...] = ()
+    flag: str = ""
+    budget: str = ""
 
     def matches(self, model: str) -> bool:
         """Whether a model, named in lower case, is of this family."""
@@ -191,6 +195,8 @@ class Thinking:
         thinking = params.get("thinking")
         if isinstance(thinking, dict):
             return thinking.get("type") != "disabled"
+        if self.flag and params.get(self.flag) is not None:
+            return bool(params[self.flag])
         return self.on_by_default and params.get("reasoning_effort") not in ("none", "minimal")
 
     def translate(self, params: JSONObject) -> list[Adaptation]:
@@ -208,6 +214,9 @@ class Thinking:
     def _off(self, params: JSONObject, thinking: JSONObject | None, effort: Any) -> list[Adaptation]:
         if self.always:
             return _refused(thinking, effort, "this model always thinks")
+        if self.flag:
+            params[self.flag] = False
+            return []
         if "disabled" in self.types:
             params["thinking"] = {"type": "disabled"}
             return []
@@ -217,6 +226,8 @@ class Thinking:
     def _on(self, params: JSONObject, thinking: JSONObject | None) -> list[Adaptation]:
         if thinking is None:
             return []
+        if self.flag:
+            return self._on_by_flag(params, thinking)
         if not self.types:
             # It thinks anyway, so that nothing is lost but the word.
             return _refused(thinking, None, "this model always thinks and has no switch")
@@ -233,10 +244,24 @@ class Thinking:
         params["thinking"] = sent
         return changes
 
+    def _on_by_flag(self, params: JSONObject, thinking: JSONObject) -> list[Adaptation]:
+        params[self.flag] = True
+        given = {key: value for key, value in thinking.items() if key != "type"}
+        if self.budget and "budget_tokens" in given:
+            params.setdefault(self.budget, given.pop("budget_tokens"))
+        return [
+            adaptation(f"thinking.{key}", "dropped", value, None, "the vendor does not know it")
+            for key, value in given.items()
+        ]
+
     def _level(self, params: JSONObject, thinking: JSONObject | None, effort: Any) -> list[Adaptation]:
         if effort is None:
             return []
         if not self.efforts:
+            if self.flag:
+                params.setdefault(self.flag, True)
+                reason = "this model can think or not, but has no levels"
+                return [adaptation("reasoning_effort", "replaced", effort, {self.flag: params[self.flag]}, reason)]
             if not self.types:
                 return _refused(None, effort, "this model has no levels of effort")
             params.setdefault("thinking", {"type": self.types[0]})

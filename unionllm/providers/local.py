@@ -15,7 +15,7 @@ from .._protocols.openai_compatible import OpenAICompatible, OpenAISpec, refuse_
 from .._protocols.openai_messages import refuse_part, take_part
 from .._protocols.openai_parsing import parse_json
 from .._protocols.parameters import Drop, Only, Rename, adaptation
-from .._wire import Flow, HttpRequest, OpenStream, Perform, Secret
+from .._wire import Flow, HttpRequest, Perform, Secret
 from ..exceptions import BadRequestError, ContextWindowExceededError, ServiceUnavailableError
 
 if TYPE_CHECKING:
@@ -84,10 +84,7 @@ class Local(OpenAICompatible):
 
     def complete(self, chat: ChatRequest) -> Flow[ModelResponse]:
         """Streamed and joined: only a streaming server notices that its client has left, and stops."""
-        streamed = replace(chat, stream=True)
-        step = OpenStream(request=self.build_request(streamed), parser=self.chunk_parser(chat), join=True)
-        response: ModelResponse = yield step
-        return response
+        return self.complete_by_stream(chat)
 
 
 #: Read by llama.cpp's server and then not used (seen with xllamacpp 2026.10).

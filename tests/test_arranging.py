@@ -1,0 +1,82 @@
+"""Lists of messages put into the order that some vendors want, without touching the caller's."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from unionllm._protocols.arranging import fold_system, merge_neighbours, merge_system
+from unionllm._protocols.parameters import Thinking
+
+_S, _T = {"role": "system", "content": "s"}, {"role": "system", "content": [{"type": "text", "text": "t"}]}
+_U, _A = {"role": "user", "content": "u"}, {"role": "assistant", "content": "a"}
+_PART = {"type": "text", "text": "p"}
+_CALL = {"role": "assistant", "content": "", "tool_calls": [{"id": "1"}]}
+_RESULT = {"role": "tool", "tool_call_id": "1", "content": "r"}
+
+
+@pytest.mark.parametrize(
+    ("arrange", "given", "wanted"),
+    [
+        (merge_system, [_U], [_U]),
+        (merge_system, [_S, _U], [_S, _U]),
+        (merge_system, [_S, _U, _T], [{"role": "system", "content": "s\n\nt"}, _U]),
+        (merge_system, [_U, _S], [_S, _U]),
+        (fold_system, [_U, _A], [_U, _A]),
+        (fold_system, [_S, _A, _U], [_A, {"role": "user", "content": "s\n\nu"}]),
+        (fold_system, [_S], [{"role": "user", "content": "s"}]),
+        (
+            fold_system,
+            [_S, {"role": "user", "content": [_PART]}],
+            [{"role": "user", "content": [{"type": "text", "text": "s"}, _PART]}],
+        ),
+        (merge_neighbours, [_U, _A, _U], [_U, _A, _U]),
+        (merge_neighbours, [_U, _U, _A], [{"role": "user", "content": "u\n\nu"}, _A]),
+        (merge_neighbours, [_CALL, _RESULT, _A], [_CALL, _RESULT, _A]),
+        (merge_neighbours, [_A, _CALL], [_A, _CALL]),
+        (merge_neighbours, [_U, {**_U, "content": ""}], [{"role": "user", "content": "u"}]),
+    ],
+)
+def test_the_list_is_put_in_order_and_the_change_told(arrange: Any, given: Any, wanted: Any) -> None:
+    before = copy.deepcopy(given)
+    sent = list(given)
+
+    changes = arrange(sent)
+
+    assert sent == wanted
+    assert given == before
+    assert bool(changes) == (wanted != given)
+    assert all(change.parameter == "messages" and change.reason for change in changes)
+
+
+_FLAG = Thinking(flag="enable_thinking", budget="thinking_budget", types=(), on_by_default=False)
+
+
+@pytest.mark.parametrize(
+    ("given", "sent", "changed", "thinks"),
+    [
+        ({}, {}, [], False),
+        ({"thinking": True}, {"enable_thinking": True}, [], True),
+        ({"thinking": False}, {"enable_thinking": False}, [], False),
+        (
+            {"thinking": {"budget_tokens": 100}},
+            {"enable_thinking": True, "thinking_budget": 100},
+            [],
+            True,
+        ),
+        ({"thinking": {"keep": "all"}}, {"enable_thinking": True}, ["thinking.keep"], True),
+        ({"reasoning_effort": "none"}, {"enable_thinking": False}, [], False),
+        ({"reasoning_effort": "high"}, {"enable_thinking": True}, ["reasoning_effort"], True),
+        ({"enable_thinking": True}, {"enable_thinking": True}, [], True),
+    ],
+)
+def test_a_switch_of_one_word_is_set(given: Any, sent: Any, changed: list[str], thinks: bool) -> None:
+    params = dict(given)
+
+    changes = _FLAG.translate(params)
+
+    assert params == sent
+    assert [change.parameter for change in changes] == changed
+    assert _FLAG.is_on(params) == thinks
