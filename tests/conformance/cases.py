@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from unionllm._registry import PROVIDERS
+from unionllm.testing.vendors import VENDORS
 
 ROOT = Path(__file__).parent / "transcripts"
 
@@ -65,6 +66,13 @@ REQUIRED_CASES = (
     ("html_page",),
     ("empty_body",),
 )
+
+#: Of these, what a provider needs as bytes if the vendor server plays it: its page's own examples. The rest it then
+#: has from ``test_scenarios.py``, which asks the played vendor, judged by that vendor's SDK.
+REQUIRED_AS_BYTES = (("plain",), ("stream",))
+
+#: Providers that came before the vendor server and have every case as bytes.
+ALL_AS_BYTES = frozenset({"zhipuai", "moonshot", "deepseek"})
 
 #: Tables that every provider has.
 REQUIRED_TABLES = ("errors.json", "parameters.json")
@@ -148,7 +156,8 @@ def missing(provider: str) -> list[str]:
     folder = ROOT / provider
     exempt = _read(folder / "exempt.json") if (folder / "exempt.json").exists() else {}
     found = {case.name for case in cases() if case.provider == provider} | {name for name in exempt if exempt[name]}
-    wanted = [f"transcripts/{provider}/{' or '.join(names)}/" for names in REQUIRED_CASES if not found & set(names)]
+    needed = REQUIRED_AS_BYTES if provider in VENDORS and provider not in ALL_AS_BYTES else REQUIRED_CASES
+    wanted = [f"transcripts/{provider}/{' or '.join(names)}/" for names in needed if not found & set(names)]
     tables = [f"transcripts/{provider}/{table}" for table in REQUIRED_TABLES if not (folder / table).exists()]
     return [*wanted, *tables]
 
