@@ -15,6 +15,8 @@ from ..exceptions import (
     BadRequestError,
     ContentPolicyViolationError,
     ContextWindowExceededError,
+    InsufficientBalanceError,
+    NotFoundError,
     ServiceUnavailableError,
 )
 
@@ -96,6 +98,8 @@ adapter = DeepSeek(
             Rename("user", "user_id"),
             Drop(names=("frequency_penalty", "presence_penalty"), reason="deprecated by the vendor, without effect"),
             AtMost(name="stop", count=16),
+            Clamp(name="temperature", low=0, high=2),
+            Clamp(name="top_p", low=0.01, high=1),
             Clamp(name="top_logprobs", low=0, high=20),
             Drop(names=("n", "seed", "logit_bias", "top_k", "parallel_tool_calls", "store", "best_of")),
         ),
@@ -115,6 +119,9 @@ adapter = DeepSeek(
                 ("content exists risk", ErrorRule(cls=ContentPolicyViolationError)),
                 ("maximum context length", ErrorRule(cls=ContextWindowExceededError)),
                 ("unknown variant", ErrorRule(cls=BadRequestError)),
+                ("insufficient balance", ErrorRule(cls=InsufficientBalanceError)),
+                ("service is too busy", ErrorRule(cls=ServiceUnavailableError)),
+                ("model not exist", ErrorRule(cls=NotFoundError)),
             ),
             request_id_headers=("x-ds-trace-id", "x-request-id"),
         ),
