@@ -158,6 +158,10 @@ RUNS: dict[str, list[list[Run]]] = {
         [Run(prints=("zhipuai", "https://api.z.ai/api/paas/v4", "deepseek"), sends=())],
         [Run(prints=(TEXT,), sends=(("zhipuai", {"request_id": "order-0001"}),), headers={"x-trace": "42"})],
     ],
+    "docs/embeddings": [
+        [Run(prints=("2 1", "5"), sends=(("zhipuai", {"model": "embedding-3", "dimensions": 256}),))],
+        [Run(prints=("0",), sends=(("zhipuai", {"input": ["你好"]}),))],
+    ],
     "docs/providers/zhipuai": [
         [Run(prints=(TEXT,), sends=(("zhipuai", {"thinking": {"type": "disabled"}, "do_sample": False}),))]
     ],

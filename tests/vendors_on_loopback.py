@@ -52,6 +52,9 @@ def process_environment(variables: dict[str, str | None]) -> dict[str, str]:
 def vendor(request: Recorded) -> Reply:
     """Answers any call in OpenAI's dialect: sums, a tool call if tools are offered, JSON if it is asked for."""
     asked: dict[str, Any] = request.json
+    if "input" in asked:
+        rows = [{"index": number, "embedding": [0.5]} for number in range(len(asked["input"]))]
+        return Reply(json={"object": "list", "model": asked["model"], "data": rows, "usage": USAGE})
     message = _message(asked)
     usage = {**USAGE, **_DETAILS}
     reason = "tool_calls" if message.get("tool_calls") else "stop"

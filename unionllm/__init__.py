@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ._stream import AsyncStream, Stream
     from .chat import UnionLLM, aunionchat, providers, unionchat
+    from .embeddings import aunionembed, unionembed
     from .exceptions import (
         APICallError,
         APIConnectionError,
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
         Choices,
         Context,
         Delta,
+        Embedding,
+        EmbeddingResponse,
         Function,
         Message,
         ModelResponse,
@@ -75,6 +78,8 @@ __all__ = [
     "Context",
     "ContextWindowExceededError",
     "Delta",
+    "Embedding",
+    "EmbeddingResponse",
     "Function",
     "InsufficientBalanceError",
     "InternalServerError",
@@ -98,16 +103,20 @@ __all__ = [
     "Usage",
     "__version__",
     "aunionchat",
+    "aunionembed",
     "providers",
     "unionchat",
+    "unionembed",
 ]
 
-_SUBMODULES = frozenset({"chat", "exceptions", "main", "models", "schema", "utils"})
+_SUBMODULES = frozenset({"chat", "embeddings", "exceptions", "main", "models", "schema", "utils"})
 _IN_SCHEMA = frozenset(
     {
         "Choices",
         "Context",
         "Delta",
+        "Embedding",
+        "EmbeddingResponse",
         "Function",
         "Message",
         "ModelResponse",
@@ -124,6 +133,8 @@ def _home(name: str) -> str:
         return "schema"
     if name in ("Stream", "AsyncStream"):
         return "_stream"
+    if name in ("aunionembed", "unionembed"):
+        return "embeddings"
     return "chat" if name in ("UnionLLM", "aunionchat", "unionchat") else "exceptions"
 
 

@@ -184,11 +184,12 @@ def _prepare(chat: ChatRequest, deadline: Deadline, *, is_stream: bool) -> Flow[
     check_request(chat)
     # A step of its own, so that it runs in a worker thread under an event loop: the import takes seconds, and for
     # Ollama LiteLLM asks the server what the model can do.
-    plan: _Plan = yield Perform(call=lambda: _make_plan(chat, deadline, is_stream=is_stream))
+    plan: _Plan = yield Perform(call=lambda: make_plan(chat, deadline, is_stream=is_stream))
     return plan
 
 
-def _make_plan(chat: ChatRequest, deadline: Deadline, *, is_stream: bool) -> _Plan:
+def make_plan(chat: ChatRequest, deadline: Deadline, *, is_stream: bool) -> _Plan:
+    """LiteLLM, and the arguments to call it with. Imports LiteLLM; raises where the call could not be sent safely."""
     litellm = _load()
     route = Route(litellm, _codes(litellm), _configured(), chat)
     seconds = deadline.shorten("first token", deadline.timeouts.first_token)

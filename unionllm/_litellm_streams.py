@@ -51,7 +51,7 @@ def _ours(sent: Sent) -> Iterator[None]:
         _OURS.reset(token)
 
 
-def _attempt(work: Callable[[], Any], sent: Sent, *, started: bool = False) -> tuple[Any, UnionLLMError | None]:
+def attempt(work: Callable[[], Any], sent: Sent, *, started: bool = False) -> tuple[Any, UnionLLMError | None]:
     """What LiteLLM's work gives, or our error for what it raised.
 
     The error is returned: raised outside of any ``except`` block it has no context, and LiteLLM's holds the request
@@ -67,7 +67,7 @@ def _attempt(work: Callable[[], Any], sent: Sent, *, started: bool = False) -> t
         return None, to_error(error, sent, handled, time.time(), started=started)
 
 
-async def _attempt_async(
+async def attempt_async(
     work: Callable[[], Awaitable[Any]], sent: Sent, *, started: bool = False
 ) -> tuple[Any, UnionLLMError | None]:
     """The same in async code."""
@@ -77,13 +77,13 @@ async def _attempt_async(
             return await work(), None
     except UnionLLMError:
         raise
-    except Exception as error:  # noqa: BLE001  # see _attempt
+    except Exception as error:  # noqa: BLE001  # see attempt
         return None, to_error(error, sent, handled, time.time(), started=started)
 
 
 def call_once(completion: Callable[..., Any], arguments: dict[str, Any], sent: Sent) -> ModelResponse:
     """Make a call and give the whole answer in our schema."""
-    response, failure = _attempt(lambda: to_response(completion(**arguments), sent), sent)
+    response, failure = attempt(lambda: to_response(completion(**arguments), sent), sent)
     if failure is not None:
         raise failure
     made: ModelResponse = response
@@ -94,9 +94,9 @@ async def call_once_async(
     acompletion: Callable[..., Awaitable[Any]], arguments: dict[str, Any], sent: Sent
 ) -> ModelResponse:
     """The same in async code."""
-    reply, failure = await _attempt_async(lambda: acompletion(**arguments), sent)
+    reply, failure = await attempt_async(lambda: acompletion(**arguments), sent)
     if failure is None:
-        response, failure = _attempt(lambda: to_response(reply, sent), sent)
+        response, failure = attempt(lambda: to_response(reply, sent), sent)
     if failure is not None:
         raise failure
     made: ModelResponse = response
@@ -126,7 +126,7 @@ class _Stream:
     def _take_in(self, given: Any, failure: UnionLLMError | None) -> ModelResponseChunk | None:
         """What the outcome of one read gives the user: a chunk, an error, or nothing yet."""
         if failure is None and given is not _END:
-            chunk, failure = _attempt(lambda: self._translator.feed(given), self._sent, started=True)
+            chunk, failure = attempt(lambda: self._translator.feed(given), self._sent, started=True)
             if failure is None:
                 made: ModelResponseChunk | None = chunk
                 return made
@@ -154,7 +154,7 @@ class Source(_Stream):
     @classmethod
     def open(cls, completion: Callable[..., Any], arguments: dict[str, Any], sent: Sent, deadline: Deadline) -> Source:
         """Make the call and wait for the first chunk, so that a refusal is raised here."""
-        wrapper, failure = _attempt(lambda: completion(**arguments), sent)
+        wrapper, failure = attempt(lambda: completion(**arguments), sent)
         if failure is not None:
             raise failure
         source = cls(wrapper, sent, deadline)
@@ -173,7 +173,7 @@ class Source(_Stream):
             return first
         while not self._is_over:
             self._check_total()
-            read = _attempt(lambda: next(self._wrapper, _END), self._sent, started=self._translator.has_content)
+            read = attempt(lambda: next(self._wrapper, _END), self._sent, started=self._translator.has_content)
             if (chunk := self._take_in(*read)) is not None:
                 return chunk
         raise StopIteration
@@ -197,7 +197,7 @@ class AsyncSource(_Stream):
         cls, acompletion: Callable[..., Awaitable[Any]], arguments: dict[str, Any], sent: Sent, deadline: Deadline
     ) -> AsyncSource:
         """Make the call and wait for the first chunk, so that a refusal is raised here."""
-        wrapper, failure = await _attempt_async(lambda: acompletion(**arguments), sent)
+        wrapper, failure = await attempt_async(lambda: acompletion(**arguments), sent)
         if failure is not None:
             raise failure
         source = cls(wrapper, sent, deadline)
@@ -216,7 +216,7 @@ class AsyncSource(_Stream):
             return first
         while not self._is_over:
             self._check_total()
-            read = await _attempt_async(self._pull, self._sent, started=self._translator.has_content)
+            read = await attempt_async(self._pull, self._sent, started=self._translator.has_content)
             if (chunk := self._take_in(*read)) is not None:
                 return chunk
         raise StopAsyncIteration

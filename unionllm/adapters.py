@@ -7,7 +7,7 @@ These names stay where they are within a minor version; everything in a module w
 from __future__ import annotations
 
 from ._framing import Event
-from ._protocols.base import Adapter, Credential, ErrorFacts, ErrorRule, ProviderSpec, Region, frozen
+from ._protocols.base import Adapter, Credential, EmbeddingFacts, ErrorFacts, ErrorRule, ProviderSpec, Region, frozen
 from ._protocols.openai_compatible import OpenAICompatible, OpenAISpec
 from ._protocols.openai_messages import MessageFacts
 from ._protocols.parameters import AtMost, Clamp, Drop, Length, Only, Rename, Rule, Thinking, adaptation
@@ -22,6 +22,7 @@ __all__ = [
     "Clamp",
     "Credential",
     "Drop",
+    "EmbeddingFacts",
     "ErrorFacts",
     "ErrorRule",
     "Event",

@@ -5,10 +5,10 @@ Importing this module loads neither httpx nor pydantic: what a call needs is imp
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
+
+from ._calling import Call, EmbeddingCall, arguments, shared_transports
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,89 +16,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from ._call import Route
-    from ._clients import Transports
     from ._stream import AsyncStream, Stream
-    from ._timeouts import Deadline
-    from ._wire import Flow
-    from .schema import ModelResponse
+    from .schema import EmbeddingResponse, ModelResponse
 
 __all__ = ["UnionLLM", "aunionchat", "providers", "unionchat"]
-
-
-class _Call:
-    """One call: its arguments → a flow, and the flow's result → what the user gets."""
-
-    def __init__(self, given: dict[str, Any]) -> None:
-        from ._log import configure
-
-        configure(os.environ)
-        self.given = given
-        self.http_client = given.get("http_client")
-        self.is_stream = bool(given.get("stream"))
-
-    def start(self) -> tuple[Flow[tuple[Route, Any]], Deadline]:
-        """The flow of the call, and its limits. Whatever is wrong with the arguments is raised here."""
-        from ._call import run_call
-        from ._routes import build_route, fallback_args, read_fallbacks
-        from ._timeouts import Deadline
-
-        first = build_route(self.given, os.environ)
-        others = [fallback_args(self.given, fallback) for fallback in read_fallbacks(self.given.get("fallbacks"))]
-        routes = [lambda: first, *((lambda args=args: build_route(args, os.environ)) for args in others)]
-        deadline = Deadline(first.timeouts, time.monotonic)
-        return run_call(routes, deadline), deadline
-
-    def finish(self, result: tuple[Route, Any], stream_class: Any) -> Any:
-        """The answer, or the stream of it."""
-        from ._finish import Finisher
-
-        route, answer = result
-        finisher = Finisher(route, self.given.get("response_format"))
-        return stream_class(answer, finisher) if self.is_stream else finisher.response(answer)
-
-    def run(self, transports: Transports) -> Any:
-        """Make the call, blocking."""
-        from ._stream import Stream
-
-        flow, deadline = self.start()
-        return self.finish(transports.sync(self.http_client).run(flow, deadline), Stream)
-
-    async def arun(self, transports: Transports) -> Any:
-        """Make the call in the running event loop."""
-        import asyncio
-
-        from ._routes import may_import_litellm
-        from ._stream import AsyncStream
-
-        # Importing LiteLLM takes seconds, in which no other task would run.
-        in_thread = may_import_litellm(self.given)
-        flow, deadline = await asyncio.to_thread(self.start) if in_thread else self.start()
-        transport = await transports.of_loop(self.http_client)
-        return self.finish(await transport.run(flow, deadline), AsyncStream)
-
-
-def _shared() -> Transports:
-    from ._clients import shared
-
-    return shared()
-
-
-def _arguments(model: Any, messages: Any, provider: Any, stream: Any, params: Mapping[str, Any]) -> dict[str, Any]:
-    given = {**_hide_keys(params), "model": model, "messages": messages, "provider": provider, "stream": stream}
-    fallbacks = given.get("fallbacks")
-    if isinstance(fallbacks, (list, tuple)):
-        given["fallbacks"] = [_hide_keys(each) if isinstance(each, Mapping) else each for each in fallbacks]
-    return given
-
-
-def _hide_keys(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments, with keys that do not show in a traceback that prints local variables."""
-    from ._credentials import CREDENTIAL_NAMES
-    from ._wire import Secret
-
-    hidden = {k: Secret(v) for k, v in params.items() if isinstance(v, str) and (k in CREDENTIAL_NAMES or k.isupper())}
-    return {**params, **hidden}
 
 
 @overload
@@ -155,9 +76,9 @@ def unionchat(
     Raises:
         UnionLLMError: see ``unionllm.exceptions`` for the tree; bad arguments are found before anything is sent.
     """
-    given = _arguments(model, messages, provider, stream, params)
+    given = arguments(model, messages, provider, stream, params)
     params.clear()
-    return cast("ModelResponse | Stream", _Call(given).run(_shared()))
+    return cast("ModelResponse | Stream", Call(given).run(shared_transports()))
 
 
 @overload
@@ -196,9 +117,9 @@ async def aunionchat(
     **params: Any,
 ) -> ModelResponse | AsyncStream:
     """``unionchat`` for async code: the same arguments, answers and errors; a stream is an ``AsyncStream``."""
-    given = _arguments(model, messages, provider, stream, params)
+    given = arguments(model, messages, provider, stream, params)
     params.clear()
-    return cast("ModelResponse | AsyncStream", await _Call(given).arun(_shared()))
+    return cast("ModelResponse | AsyncStream", await Call(given).arun(shared_transports()))
 
 
 class UnionLLM:
@@ -213,7 +134,7 @@ class UnionLLM:
         from ._clients import Transports
 
         self.provider = provider.strip().lower() if isinstance(provider, str) else provider
-        self._defaults = _arguments(
+        self._defaults = arguments(
             defaults.get("model"), defaults.get("messages"), provider, defaults.get("stream"), defaults
         )
         self._transports = Transports()
@@ -222,7 +143,7 @@ class UnionLLM:
         return f"UnionLLM(provider={self.provider!r}, model={self._defaults.get('model')!r})"
 
     def _merge(self, model: Any, messages: Any, stream: Any, params: Mapping[str, Any]) -> dict[str, Any]:
-        own = _arguments(model, messages, params.get("provider"), stream, params)
+        own = arguments(model, messages, params.get("provider"), stream, params)
         from ._routes import merge_args
 
         return merge_args(self._defaults, {name: value for name, value in own.items() if value is not None})
@@ -260,7 +181,7 @@ class UnionLLM:
         """``unionchat`` with this client's defaults and connections."""
         given = self._merge(model, messages, stream, params)
         params.clear()
-        return cast("ModelResponse | Stream", _Call(given).run(self._transports))
+        return cast("ModelResponse | Stream", Call(given).run(self._transports))
 
     @overload
     async def acompletion(
@@ -295,10 +216,30 @@ class UnionLLM:
         """``aunionchat`` with this client's defaults and connections."""
         given = self._merge(model, messages, stream, params)
         params.clear()
-        return cast("ModelResponse | AsyncStream", await _Call(given).arun(self._transports))
+        return cast("ModelResponse | AsyncStream", await Call(given).arun(self._transports))
 
     chat = completion
     achat = acompletion
+
+    def embed(
+        self,
+        model: str | None = None,
+        input: str | Sequence[str] | None = None,  # OpenAI's name
+        **params: Any,
+    ) -> EmbeddingResponse:
+        """``unionembed`` with this client's defaults and connections."""
+        given = self._merge(model, None, params.get("stream"), {**params, "input": input})
+        return cast("EmbeddingResponse", EmbeddingCall(given).run(self._transports))
+
+    async def aembed(
+        self,
+        model: str | None = None,
+        input: str | Sequence[str] | None = None,  # OpenAI's name
+        **params: Any,
+    ) -> EmbeddingResponse:
+        """``aunionembed`` with this client's defaults and connections."""
+        given = self._merge(model, None, params.get("stream"), {**params, "input": input})
+        return cast("EmbeddingResponse", await EmbeddingCall(given).arun(self._transports))
 
     def close(self) -> None:
         """Close this client's connections; the client can be used again, and then opens new ones.

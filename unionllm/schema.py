@@ -23,6 +23,8 @@ __all__ = [
     "Choices",
     "Context",
     "Delta",
+    "Embedding",
+    "EmbeddingResponse",
     "Function",
     "Message",
     "ModelResponse",
@@ -302,3 +304,29 @@ class ModelResponseChunk(ModelResponse):
 
     object: str = "chat.completion.chunk"
     choices: list[StreamingChoices] = Field(default_factory=list)  # type: ignore[assignment]  # see the docstring
+
+
+class Embedding(OpenAIObject):
+    """One vector; ``index`` is the place of its text in the input."""
+
+    object: str = "embedding"
+    index: int
+    embedding: list[float]
+
+    _shown = ("index",)
+
+
+class EmbeddingResponse(OpenAIObject):
+    """Vectors for texts, in their order. ``usage`` adds up all requests that were made."""
+
+    object: str = "list"
+    model: str | None = None
+    #: Always filled in an answer; None in an object that somebody makes empty, as in 0.x.
+    data: list[Embedding] = None  # type: ignore[assignment]
+    usage: Usage | None = None
+    provider: str | None = None
+    request_id: str | None = None
+    adaptations: list[Adaptation] | None = None
+
+    _shown = ("model", "data", "usage")
+    _dumped_when_set = frozenset({"provider", "request_id", "adaptations"})

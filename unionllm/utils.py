@@ -11,6 +11,7 @@ from .schema import (
     Choices,
     Context,
     Delta,
+    EmbeddingResponse,
     Function,
     Message,
     ModelResponse,
@@ -43,15 +44,6 @@ __all__ = [
     "map_finish_reason",
     "reformat_object_content",
 ]
-
-
-class EmbeddingResponse(OpenAIObject):
-    """Shape of an embeddings reply, as 0.x declared it; no 0.x call returned one."""
-
-    object: str = "list"
-    model: str | None = None
-    data: list[Any] | None = None
-    usage: Usage | None = None
 
 
 def _generate_id() -> str:

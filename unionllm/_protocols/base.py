@@ -5,6 +5,7 @@ An adapter translates and nothing else: it opens no socket, does not sleep, read
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -62,6 +63,25 @@ class ErrorRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddingFacts:
+    """What a vendor takes of texts to embed.
+
+    Args:
+        batch: texts in one request, at most.
+        batches: regular expression of models (in lower case) → another limit; the first that matches counts.
+        path: below the base URL.
+    """
+
+    batch: int = 64
+    batches: tuple[tuple[str, int], ...] = ()
+    path: str = "/embeddings"
+
+    def batch_of(self, model: str) -> int:
+        """Texts that this model takes in one request."""
+        return next((size for pattern, size in self.batches if re.match(pattern, model.lower())), self.batch)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderSpec:
     """Facts of a vendor.
 
@@ -72,6 +92,7 @@ class ProviderSpec:
         base_url_env: environment variables that may replace the default base URL.
         docs: the vendor page that the adapter follows, and the day it was read.
         default_model: used when the caller names none; None means that a model must be named.
+        embeddings: how texts are embedded; None: the vendor offers none.
     """
 
     name: str
@@ -82,6 +103,7 @@ class ProviderSpec:
     docs: str = ""
     docs_read: str = "2026-11-23"
     default_model: str | None = None
+    embeddings: EmbeddingFacts | None = None
 
     @property
     def base_url(self) -> str:

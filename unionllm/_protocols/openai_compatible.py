@@ -165,6 +165,12 @@ class OpenAICompatible(Adapter):
         content = encode_body(self.spec, self.body(chat))
         return HttpRequest(url=self.url(chat), headers=self.headers(chat), content=content, secrets=chat.secrets)
 
+    def build_embedding_request(self, chat: ChatRequest, texts: list[str], path: str) -> HttpRequest:
+        """The HTTP request that has texts embedded."""
+        url = self.url(chat).replace("/chat/completions", path)
+        content = encode_body(self.spec, {"model": chat.model, "input": texts, **chat.params, **chat.extra_body})
+        return HttpRequest(url=url, headers=self.headers(chat), content=content, secrets=chat.secrets)
+
     # The flows.
 
     def complete(self, chat: ChatRequest) -> Flow[ModelResponse]:
@@ -197,8 +203,8 @@ class OpenAICompatible(Adapter):
 
     # What the vendor answered.
 
-    def to_response(self, chat: ChatRequest, reply: HttpReply) -> ModelResponse:
-        """A whole reply as an answer, or the error that it is."""
+    def read_json(self, chat: ChatRequest, reply: HttpReply) -> JSONObject:
+        """The object in a whole reply. Raises the error that it is, or APIResponseError for no object at all."""
         data = parse_json(reply.content)
         if reply.status >= 300 or self.is_error(data):
             text = data if data is not None else reply.content.decode("utf-8", "replace")[:2000]
@@ -206,6 +212,11 @@ class OpenAICompatible(Adapter):
         if not isinstance(data, dict):
             text = reply.content[:1000].decode("utf-8", "replace").strip()
             raise self.unreadable(chat, "the answer is no JSON object", text, reply.status)
+        return data
+
+    def to_response(self, chat: ChatRequest, reply: HttpReply) -> ModelResponse:
+        """A whole reply as an answer, or the error that it is."""
+        data = self.read_json(chat, reply)
         if not _are_choices(data.get("choices")):
             text = reply.content[:1000].decode("utf-8", "replace").strip()
             raise self.unreadable(chat, "the answer holds no choices", text, reply.status)

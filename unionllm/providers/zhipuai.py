@@ -9,7 +9,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from .._protocols.base import Credential, ErrorFacts, ErrorRule, JSONObject, Region, frozen
+from .._protocols.base import Credential, EmbeddingFacts, ErrorFacts, ErrorRule, JSONObject, Region, frozen
 from .._protocols.openai_compatible import OpenAICompatible, OpenAISpec
 from .._protocols.openai_media import check_kind, url_of, with_url
 from .._protocols.openai_messages import MessageFacts, drop_strict, refuse_part
@@ -170,6 +170,7 @@ adapter = Zhipu(
         ),
         base_url_env=("ZHIPUAI_BASE_URL", "ZAI_BASE_URL", "ZAI_API_BASE"),
         docs="https://docs.bigmodel.cn/cn/api",
+        embeddings=EmbeddingFacts(batch=64),
         rules=(
             Rename("max_completion_tokens", "max_tokens"),
             Rename("user", "user_id"),

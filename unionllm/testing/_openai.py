@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ._checks import Check, Shape, Text, mapping, text_of, tool_calls_fault, tool_id_fault
+from ._checks import Check, ListOf, Shape, Text, mapping, text_of, tool_calls_fault, tool_id_fault
 from ._exchange import Incoming, Problem, Reply, Streamed, Whole, as_json, encode_json
 from ._script import Answer, Asked, Desk, Tokens
 from ._vendor import Vendor
@@ -74,13 +74,35 @@ class OpenAILike(Vendor):
     error_members: ClassVar[tuple[str, ...]] = ("message", "type", "param", "code")
     ends_with_done: ClassVar[bool] = True
     data_prefix: ClassVar[bytes] = b"data: "
+    #: Models that embed texts → how many of them one request may hold.
+    embeds: ClassVar[Mapping[str, int]] = {}
     reasoning_name: ClassVar[str] = "reasoning_content"
 
     def answer(self, request: Incoming, desk: Desk) -> Reply:
         """Check, then play the next answer."""
+        if self.embeds and request.path in {base + "/embeddings" for base in (self.base, *self.more_bases)}:
+            return self.embed(request, desk)
         chat = self.read(request, desk)
         answer = self.take(desk, chat.asked)
         return self.stream(chat, answer) if chat.asked.stream else self.whole(chat, answer)
+
+    def embed(self, request: Incoming, desk: Desk) -> Reply:
+        """Vectors of three numbers: the text's length, its place, and the first character's code point."""
+        self.check_auth(request)
+        body = self.require_json(request)
+        most = self.embeds.get(str(body.get("model")))
+        if most is None:
+            self.refuse("not_found", f"model {body.get('model')!r} does not exist")
+        given = body.get("input")
+        texts: Any = [given] if isinstance(given, str) else given
+        if fault := ListOf(Text(low=1), low=1, high=most).fault(texts):
+            self.refuse("bad_request", f"input {fault}")
+        self.take(desk, Asked(model=body["model"], turns=[("user", text) for text in texts]))
+        vectors = [[float(len(text)), float(place), float(ord(text[0]))] for place, text in enumerate(texts)]
+        rows = [{"object": "embedding", "index": place, "embedding": row} for place, row in enumerate(vectors)]
+        tokens = sum(map(len, texts))
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        return as_json({"object": "list", "model": body["model"], "data": rows[::-1], "usage": usage})
 
     # Reading a request.
 

@@ -108,6 +108,7 @@ class Played(OpenAILike):
     usage_at = "finish"
     repeats_role = True
     numbers_calls = True
+    embeds: ClassVar[Mapping[str, int]] = {"embedding-3": 64, "embedding-2": 64}
 
     def check_auth(self, request: Incoming) -> None:
         """A plain key, or a JWT signed with its second half; the word Bearer may be missing."""

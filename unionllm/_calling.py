@@ -1,0 +1,117 @@
+"""A call from its arguments to its result: what ``unionchat``, ``unionembed`` and the client share.
+
+Importing this module loads neither httpx nor pydantic.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._call import Route
+    from ._clients import Transports
+    from ._timeouts import Deadline
+    from ._wire import Flow
+
+
+class Call:
+    """One call: its arguments → a flow, and the flow's result → what the user gets."""
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        from ._log import configure
+
+        configure(os.environ)
+        self.given = given
+        self.http_client = given.get("http_client")
+        self.is_stream = bool(given.get("stream"))
+
+    def start(self) -> tuple[Flow[tuple[Route, Any]], Deadline]:
+        """The flow of the call, and its limits. Whatever is wrong with the arguments is raised here."""
+        from ._call import run_call
+        from ._routes import fallback_args, read_fallbacks
+        from ._timeouts import Deadline
+
+        build = self.route_builder()
+        first = build(self.given, os.environ)
+        others = [fallback_args(self.given, fallback) for fallback in read_fallbacks(self.given.get("fallbacks"))]
+        routes = [lambda: first, *((lambda args=args: build(args, os.environ)) for args in others)]
+        deadline = Deadline(first.timeouts, time.monotonic)
+        return run_call(routes, deadline), deadline
+
+    def route_builder(self) -> Callable[[Mapping[str, Any], Mapping[str, str]], Route]:
+        """What makes a route of arguments and the environment."""
+        from ._routes import build_route
+
+        return build_route
+
+    def finish(self, result: tuple[Route, Any], stream_class: Any) -> Any:
+        """The answer, or the stream of it."""
+        from ._finish import Finisher
+
+        route, answer = result
+        finisher = Finisher(route, self.given.get("response_format"))
+        return stream_class(answer, finisher) if self.is_stream else finisher.response(answer)
+
+    def run(self, transports: Transports) -> Any:
+        """Make the call, blocking."""
+        from ._stream import Stream
+
+        flow, deadline = self.start()
+        return self.finish(transports.sync(self.http_client).run(flow, deadline), Stream)
+
+    async def arun(self, transports: Transports) -> Any:
+        """Make the call in the running event loop."""
+        import asyncio
+
+        from ._routes import may_import_litellm
+        from ._stream import AsyncStream
+
+        # Importing LiteLLM takes seconds, in which no other task would run.
+        in_thread = may_import_litellm(self.given)
+        flow, deadline = await asyncio.to_thread(self.start) if in_thread else self.start()
+        transport = await transports.of_loop(self.http_client)
+        return self.finish(await transport.run(flow, deadline), AsyncStream)
+
+
+class EmbeddingCall(Call):
+    """One call for embeddings."""
+
+    def route_builder(self) -> Callable[[Mapping[str, Any], Mapping[str, str]], Route]:
+        """See ``Call``."""
+        from ._embeddings import build_embedding_route
+
+        return build_embedding_route
+
+    def finish(self, result: tuple[Route, Any], stream_class: Any) -> Any:
+        """See ``Call``."""
+        return result[1]
+
+
+def shared_transports() -> Transports:
+    """Connections of all calls without a client."""
+    from ._clients import shared
+
+    return shared()
+
+
+def arguments(model: Any, messages: Any, provider: Any, stream: Any, params: Mapping[str, Any]) -> dict[str, Any]:
+    """All arguments of a call in one dict, credentials hidden from whoever prints it."""
+    given = {**_hide_keys(params), "model": model, "messages": messages, "provider": provider, "stream": stream}
+    fallbacks = given.get("fallbacks")
+    if isinstance(fallbacks, (list, tuple)):
+        given["fallbacks"] = [_hide_keys(each) if isinstance(each, Mapping) else each for each in fallbacks]
+    return given
+
+
+def _hide_keys(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments, with keys that do not show in a traceback that prints local variables."""
+    from ._credentials import CREDENTIAL_NAMES
+    from ._wire import Secret
+
+    hidden = {k: Secret(v) for k, v in params.items() if isinstance(v, str) and (k in CREDENTIAL_NAMES or k.isupper())}
+    return {**params, **hidden}
