@@ -31,6 +31,8 @@ class Run:
     prints: tuple[str, ...] = ()
     #: The calls that must arrive, no more and no fewer: the vendor, and a part of the body.
     sends: tuple[tuple[str, dict[str, Any]], ...] | None = None
+    #: Where the calls go, below the vendor's address.
+    path: str = "/chat/completions"
     #: What the server answers.
     answer: Answer = vendor
     #: Run it in a process of its own: for blocks that load LiteLLM or a model.
@@ -77,6 +79,7 @@ ZHIPU = ("zhipuai", {"model": "glm-5.2"})
 KIMI = ("moonshot", {"model": "kimi-k2.6"})
 FLASH = ("deepseek", {"model": "deepseek-v4-flash"})
 FLASH_STREAM = ("deepseek", {"model": "deepseek-v4-flash", "stream": True})
+EMBEDDED = ("zhipuai", {"model": "embedding-3", "dimensions": 256})
 BOTH_THINK = ("deepseek", {"thinking": {"type": "enabled"}, "reasoning_effort": "high"})
 
 #: Page → for each of its Python blocks, in order, the runs it must pass. Twins share them.
@@ -159,8 +162,8 @@ RUNS: dict[str, list[list[Run]]] = {
         [Run(prints=(TEXT,), sends=(("zhipuai", {"request_id": "order-0001"}),), headers={"x-trace": "42"})],
     ],
     "docs/embeddings": [
-        [Run(prints=("2 1", "5"), sends=(("zhipuai", {"model": "embedding-3", "dimensions": 256}),))],
-        [Run(prints=("0",), sends=(("zhipuai", {"input": ["你好"]}),))],
+        [Run(prints=("2 1", "5"), sends=(EMBEDDED,), path="/embeddings")],
+        [Run(prints=("0",), sends=(("zhipuai", {"input": ["你好"]}),), path="/embeddings")],
     ],
     "docs/providers/zhipuai": [
         [Run(prints=(TEXT,), sends=(("zhipuai", {"thinking": {"type": "disabled"}, "do_sample": False}),))]
@@ -231,7 +234,7 @@ def check_prints(printed: str, wanted: tuple[str, ...]) -> None:
 def check_sends(requests: list[Recorded], run: Run) -> None:
     if run.sends is None:
         return
-    assert [request.path for request in requests] == [f"/{to}/chat/completions" for to, _ in run.sends]
+    assert [request.path for request in requests] == [f"/{to}{run.path}" for to, _ in run.sends]
     for request, (_, wanted) in zip(requests, run.sends, strict=True):
         assert request.headers["authorization"] == f"Bearer {KEY}"
         assert {**request.json, **wanted} == request.json
