@@ -6,18 +6,13 @@ import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .._protocols.base import Credential, ErrorFacts, ErrorRule, JSONObject, Region, frozen
+from .._protocols import means
+from .._protocols.base import Credential, ErrorFacts, JSONObject, Region, frozen
 from .._protocols.openai_compatible import OpenAICompatible, OpenAISpec
 from .._protocols.openai_messages import MessageFacts, refuse_part, take_part
 from .._protocols.parameters import LOW_HIGH_MAX, AtMost, Clamp, Drop, Rename, Thinking, adaptation
 from ..exceptions import (
-    AuthenticationError,
     BadRequestError,
-    ContentPolicyViolationError,
-    ContextWindowExceededError,
-    InsufficientBalanceError,
-    NotFoundError,
-    ServiceUnavailableError,
 )
 
 if TYPE_CHECKING:
@@ -113,18 +108,18 @@ adapter = DeepSeek(
         messages=MessageFacts(replay_filler=""),
         json_schema_models=None,
         errors=ErrorFacts(
-            codes=frozen({"authentication_error": ErrorRule(cls=AuthenticationError)}),
+            codes=frozen({"authentication_error": means.AUTH}),
             # Type and code are invalid_request_error for all of these: only the words tell.
             texts=(
-                ("content exists risk", ErrorRule(cls=ContentPolicyViolationError)),
-                ("maximum context length", ErrorRule(cls=ContextWindowExceededError)),
-                ("unknown variant", ErrorRule(cls=BadRequestError)),
-                ("insufficient balance", ErrorRule(cls=InsufficientBalanceError)),
-                ("service is too busy", ErrorRule(cls=ServiceUnavailableError)),
-                ("model not exist", ErrorRule(cls=NotFoundError)),
+                ("content exists risk", means.POLICY),
+                ("maximum context length", means.CONTEXT),
+                ("unknown variant", means.BAD_REQUEST),
+                ("insufficient balance", means.NO_BALANCE),
+                ("service is too busy", means.OVERLOADED),
+                ("model not exist", means.NOT_FOUND),
             ),
             request_id_headers=("x-ds-trace-id", "x-request-id"),
         ),
-        failures=frozen({"insufficient_system_resource": ErrorRule(cls=ServiceUnavailableError)}),
+        failures=frozen({"insufficient_system_resource": means.OVERLOADED}),
     )
 )

@@ -10,13 +10,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .._log import logger
-from .._protocols.base import Credential, ErrorFacts, ErrorRule, Region, frozen
+from .._protocols import means
+from .._protocols.base import Credential, ErrorFacts, Region, frozen
 from .._protocols.openai_compatible import OpenAICompatible, OpenAISpec, refuse_changes
 from .._protocols.openai_messages import refuse_part, take_part
 from .._protocols.openai_parsing import parse_json
 from .._protocols.parameters import Drop, Only, Rename, adaptation
 from .._wire import Flow, HttpRequest, Perform, Secret
-from ..exceptions import BadRequestError, ContextWindowExceededError, ServiceUnavailableError
 
 if TYPE_CHECKING:
     from .._llamacpp import LocalServer
@@ -115,12 +115,12 @@ adapter = Local(
         errors=ErrorFacts(
             codes=frozen(
                 {
-                    "exceed_context_size_error": ErrorRule(cls=ContextWindowExceededError),
-                    "unavailable_error": ErrorRule(cls=ServiceUnavailableError),
+                    "exceed_context_size_error": means.CONTEXT,
+                    "unavailable_error": means.OVERLOADED,
                 }
             ),
             # Said with status 500, as if trying again could help.
-            texts=(("input is not supported", ErrorRule(cls=BadRequestError)),),
+            texts=(("input is not supported", means.BAD_REQUEST),),
         ),
     )
 )

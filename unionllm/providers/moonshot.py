@@ -5,23 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from .._protocols.base import Credential, ErrorFacts, ErrorRule, JSONObject, Region, frozen
+from .._protocols import means
+from .._protocols.base import Credential, ErrorFacts, JSONObject, Region, frozen
 from .._protocols.openai_compatible import OpenAICompatible, OpenAISpec
 from .._protocols.openai_media import check_kind, fetch_media, is_web_address, url_of
 from .._protocols.openai_messages import MessageFacts, refuse_part
 from .._protocols.parameters import LOW_HIGH_MAX, AtMost, Clamp, Drop, Only, Rename, Thinking, adaptation
 from .._wire import Flow
 from ..exceptions import (
-    AuthenticationError,
     BadRequestError,
-    ContentPolicyViolationError,
-    ContextWindowExceededError,
-    InsufficientBalanceError,
-    InternalServerError,
-    NotFoundError,
-    PermissionDeniedError,
-    RateLimitError,
-    ServiceUnavailableError,
 )
 from ..schema import Usage
 
@@ -187,22 +179,22 @@ adapter = Moonshot(
         errors=ErrorFacts(
             codes=frozen(
                 {
-                    "content_filter": ErrorRule(cls=ContentPolicyViolationError),
-                    "invalid_authentication_error": ErrorRule(cls=AuthenticationError),
-                    "incorrect_api_key_error": ErrorRule(cls=AuthenticationError),
-                    "permission_denied_error": ErrorRule(cls=PermissionDeniedError),
-                    "resource_not_found_error": ErrorRule(cls=NotFoundError),
-                    "exceeded_current_quota_error": ErrorRule(cls=InsufficientBalanceError),
-                    "rate_limit_reached_error": ErrorRule(cls=RateLimitError),
-                    "engine_overloaded_error": ErrorRule(cls=ServiceUnavailableError),
-                    "server_error": ErrorRule(cls=InternalServerError),
-                    "unexpected_output": ErrorRule(cls=InternalServerError),
+                    "content_filter": means.POLICY,
+                    "invalid_authentication_error": means.AUTH,
+                    "incorrect_api_key_error": means.AUTH,
+                    "permission_denied_error": means.PERMISSION,
+                    "resource_not_found_error": means.NOT_FOUND,
+                    "exceeded_current_quota_error": means.NO_BALANCE,
+                    "rate_limit_reached_error": means.RATE_LIMIT,
+                    "engine_overloaded_error": means.OVERLOADED,
+                    "server_error": means.SERVER,
+                    "unexpected_output": means.SERVER,
                 }
             ),
             texts=(
-                ("token length too long", ErrorRule(cls=ContextWindowExceededError)),
-                ("exceeded model token limit", ErrorRule(cls=ContextWindowExceededError)),
-                ("message size exceeds limit", ErrorRule(cls=ContextWindowExceededError)),
+                ("token length too long", means.CONTEXT),
+                ("exceeded model token limit", means.CONTEXT),
+                ("message size exceeds limit", means.CONTEXT),
             ),
             request_id_headers=("x-trace-id", "x-request-id", "msh-request-id"),
         ),

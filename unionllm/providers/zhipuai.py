@@ -9,24 +9,15 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from .._protocols.base import Credential, EmbeddingFacts, ErrorFacts, ErrorRule, JSONObject, Region, frozen
+from .._protocols import means
+from .._protocols.base import Credential, EmbeddingFacts, ErrorFacts, JSONObject, Region, frozen
 from .._protocols.openai_compatible import OpenAICompatible, OpenAISpec
 from .._protocols.openai_media import check_kind, url_of, with_url
 from .._protocols.openai_messages import MessageFacts, drop_strict, refuse_part
 from .._protocols.parameters import LOW_HIGH_MAX, AtMost, Clamp, Drop, Length, Only, Rename, Thinking, adaptation
 from .._wire import Headers
 from ..exceptions import (
-    APIError,
-    AuthenticationError,
     BadRequestError,
-    ContentPolicyViolationError,
-    ContextWindowExceededError,
-    InsufficientBalanceError,
-    InternalServerError,
-    NotFoundError,
-    PermissionDeniedError,
-    RateLimitError,
-    ServiceUnavailableError,
 )
 from ..schema import Context
 
@@ -128,28 +119,22 @@ def _passage(entry: JSONObject) -> Context:
     return Context(id=None if refer is None else str(refer), content=None if content is None else str(content))
 
 
-def _rules(table: dict[type[APIError], str], *, retryable: bool | None = None) -> dict[str, ErrorRule]:
-    return {code: ErrorRule(cls=cls, retryable=retryable) for cls, codes in table.items() for code in codes.split()}
-
-
-_CODES = {
-    **_rules(
-        {
-            AuthenticationError: "1000 1001 1002 1003 1004 1111",
-            PermissionDeniedError: "1100 1110 1112 1120 1121 1220 1309 1311 1313",
-            InsufficientBalanceError: "1113",
-            BadRequestError: "1200 1210 1212 1213 1214 1215 1231",
-            NotFoundError: "1211 1221 1222",
-            InternalServerError: "1230 500",
-            ContextWindowExceededError: "1261",
-            ContentPolicyViolationError: "1300 1301",
-            RateLimitError: "1302 1303",
-            ServiceUnavailableError: "1234 1305 1312",
-        }
-    ),
-    # A day's or a plan's quota does not come back within a retry.
-    **_rules({RateLimitError: "1304 1308 1310"}, retryable=False),
-}
+_CODES = means.codes(
+    {
+        means.AUTH: "1000 1001 1002 1003 1004 1111",
+        means.PERMISSION: "1100 1110 1112 1120 1121 1220 1309 1311 1313",
+        means.NO_BALANCE: "1113",
+        means.BAD_REQUEST: "1200 1210 1212 1213 1214 1215 1231",
+        means.NOT_FOUND: "1211 1221 1222",
+        means.SERVER: "1230 500",
+        means.CONTEXT: "1261",
+        means.POLICY: "1300 1301",
+        means.RATE_LIMIT: "1302 1303",
+        means.OVERLOADED: "1234 1305 1312",
+        # A day's or a plan's quota does not come back within a retry.
+        means.QUOTA: "1304 1308 1310",
+    }
+)
 
 _CONSOLE = "https://open.bigmodel.cn/usercenter/apikeys"
 _INTL_CONSOLE = "https://z.ai/manage-apikey/apikey-list"
@@ -203,11 +188,11 @@ adapter = Zhipu(
         messages=MessageFacts(),
         asks_for_usage=False,
         errors=ErrorFacts(
-            codes=frozen(_CODES),
+            codes=_CODES,
             # No access to a trial, and a file that is too big.
-            statuses=frozen({434: ErrorRule(cls=PermissionDeniedError), 435: ErrorRule(cls=BadRequestError)}),
+            statuses=frozen({434: means.PERMISSION, 435: means.BAD_REQUEST}),
             request_id_headers=("x-log-id", "x-request-id"),
         ),
-        failures=frozen({"network_error": ErrorRule(cls=ServiceUnavailableError)}),
+        failures=frozen({"network_error": means.OVERLOADED}),
     )
 )
