@@ -20,6 +20,7 @@ NATIVE = {
     "zhipuai": ("glm-4", "ZHIPU_API_KEY"),
     "moonshot": ("moonshot-v1-8k", "MOONSHOT_API_KEY"),
     "deepseek": ("deepseek-v4-flash", "DEEPSEEK_API_KEY"),
+    "stepfun": ("step-3.7-flash", "STEPFUN_API_KEY"),
 }
 
 NAMES = {

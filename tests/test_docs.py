@@ -79,6 +79,8 @@ FLASH = ("deepseek", {"model": "deepseek-v4-flash"})
 FLASH_STREAM = ("deepseek", {"model": "deepseek-v4-flash", "stream": True})
 BOTH_THINK = ("deepseek", {"thinking": {"type": "enabled"}, "reasoning_effort": "high"})
 
+DEEPSEEK_STYLE = {"reasoning_format": "deepseek-style"}
+
 #: Page → for each of its Python blocks, in order, the runs it must pass. Twins share them.
 RUNS: dict[str, list[list[Run]]] = {
     "README": [
@@ -165,6 +167,9 @@ RUNS: dict[str, list[list[Run]]] = {
         [Run(prints=(TEXT, "1"), sends=(("moonshot", {"thinking": {"type": "disabled"}}),))],
     ],
     "docs/providers/deepseek": [[Run(prints=(THOUGHT, TEXT, "1"), sends=(BOTH_THINK,))]],
+    "docs/providers/stepfun": [
+        [Run(prints=(THOUGHT, TEXT), sends=(("stepfun", {"reasoning_effort": "high", **DEEPSEEK_STYLE}),))]
+    ],
     "docs/providers/local": [[LOCAL]],
 }
 #: Tested below by itself: its blocks are the files of a package.
