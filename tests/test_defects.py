@@ -23,6 +23,7 @@ NATIVE = {
     "moonshot": "moonshot-v1-8k",
     "deepseek": "deepseek-v4-flash",
     "stepfun": "step-1o-turbo-vision",
+    "lingyi": "yi-lightning",
 }
 every_provider = pytest.mark.parametrize("provider", NATIVE)
 

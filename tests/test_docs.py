@@ -170,6 +170,7 @@ RUNS: dict[str, list[list[Run]]] = {
     "docs/providers/stepfun": [
         [Run(prints=(THOUGHT, TEXT), sends=(("stepfun", {"reasoning_effort": "high", **DEEPSEEK_STYLE}),))]
     ],
+    "docs/providers/lingyi": [[Run(prints=(TEXT, "5"), sends=(("lingyi", {"model": "yi-lightning"}),))]],
     "docs/providers/local": [[LOCAL]],
 }
 #: Tested below by itself: its blocks are the files of a package.

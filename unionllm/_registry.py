@@ -56,6 +56,7 @@ PROVIDERS: Mapping[str, Entry] = MappingProxyType(
                 stepfun_ai_step_plan="plan-intl",
             ),
         ),
+        "lingyi": Entry("lingyi", _names("yi", "01ai", "01-ai", "zeroone", "lingyiwanwu", "lingyi-ai")),
         "local": Entry("local", _names("llamacpp", "llama.cpp")),
     }
 )

@@ -25,6 +25,7 @@ _FIRST_MODELS = {
     "moonshot": "kimi-k2.6",
     "deepseek": "deepseek-v4-flash",
     "stepfun": "step-3.5-flash",
+    "lingyi": "yi-lightning",
 }
 
 

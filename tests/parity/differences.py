@@ -21,6 +21,9 @@ ACCEPTED: Mapping[str, Mapping[str, str]] = {
     "openai-stepfun": {
         "reasoning_format": "without it thoughts come in a field of the vendor's own, which the SDK does not show",
     },
+    "openai-lingyi": {
+        "stream_options.include_usage": "this vendor counts unasked; hosts that serve Yi elsewhere want to be asked",
+    },
 }
 
 
