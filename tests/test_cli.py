@@ -73,6 +73,7 @@ def test_a_whole_answer_is_printed_as_it_is(vendors: ScriptedServer) -> None:
         ("DEEPSEEK_API_KEY", "deepseek"),
         ("STEP_API_KEY", "stepfun"),
         ("YI_API_KEY", "lingyi"),
+        ("BAICHUAN_API_KEY", "baichuan"),
     ],
 )
 def test_the_provider_whose_key_is_set_is_asked(vendors: ScriptedServer, variable: str, provider: str) -> None:

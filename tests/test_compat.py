@@ -22,6 +22,7 @@ NATIVE = {
     "deepseek": ("deepseek-v4-flash", "DEEPSEEK_API_KEY"),
     "stepfun": ("step-3.7-flash", "STEPFUN_API_KEY"),
     "lingyi": ("yi-lightning", "LINGYI_API_KEY"),
+    "baichuan": ("Baichuan4-Turbo", "BAICHUAN_API_KEY"),
 }
 
 NAMES = {

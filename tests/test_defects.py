@@ -24,6 +24,7 @@ NATIVE = {
     "deepseek": "deepseek-v4-flash",
     "stepfun": "step-1o-turbo-vision",
     "lingyi": "yi-lightning",
+    "baichuan": "Baichuan4-Turbo",
 }
 every_provider = pytest.mark.parametrize("provider", NATIVE)
 

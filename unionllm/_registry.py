@@ -57,6 +57,7 @@ PROVIDERS: Mapping[str, Entry] = MappingProxyType(
             ),
         ),
         "lingyi": Entry("lingyi", _names("yi", "01ai", "01-ai", "zeroone", "lingyiwanwu", "lingyi-ai")),
+        "baichuan": Entry("baichuan", _names("baichuan-ai", "baichuanai", "bc")),
         "local": Entry("local", _names("llamacpp", "llama.cpp")),
     }
 )

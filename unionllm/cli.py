@@ -26,6 +26,7 @@ _FIRST_MODELS = {
     "deepseek": "deepseek-v4-flash",
     "stepfun": "step-3.5-flash",
     "lingyi": "yi-lightning",
+    "baichuan": "Baichuan4-Air",
 }
 
 
