@@ -71,6 +71,9 @@ def test_a_whole_answer_is_printed_as_it_is(vendors: ScriptedServer) -> None:
         ("GLM_API_KEY", "zhipuai"),
         ("MOONSHOT_API_KEY", "moonshot"),
         ("DEEPSEEK_API_KEY", "deepseek"),
+        ("STEP_API_KEY", "stepfun"),
+        ("YI_API_KEY", "lingyi"),
+        ("BAICHUAN_API_KEY", "baichuan"),
     ],
 )
 def test_the_provider_whose_key_is_set_is_asked(vendors: ScriptedServer, variable: str, provider: str) -> None:

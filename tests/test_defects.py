@@ -18,7 +18,14 @@ from server import ScriptedServer, Send, encode_event
 from unionllm import UnionLLM, aunionchat, unionchat
 from unionllm.exceptions import AuthenticationError, ServiceUnavailableError, StreamInterruptedError, UnionLLMError
 
-NATIVE = {"zhipuai": "glm-4", "moonshot": "moonshot-v1-8k", "deepseek": "deepseek-v4-flash"}
+NATIVE = {
+    "zhipuai": "glm-4",
+    "moonshot": "moonshot-v1-8k",
+    "deepseek": "deepseek-v4-flash",
+    "stepfun": "step-1o-turbo-vision",
+    "lingyi": "yi-lightning",
+    "baichuan": "Baichuan4-Turbo",
+}
 every_provider = pytest.mark.parametrize("provider", NATIVE)
 
 

@@ -82,6 +82,10 @@ FLASH_STREAM = ("deepseek", {"model": "deepseek-v4-flash", "stream": True})
 EMBEDDED = ("zhipuai", {"model": "embedding-3", "dimensions": 256})
 BOTH_THINK = ("deepseek", {"thinking": {"type": "enabled"}, "reasoning_effort": "high"})
 
+DEEPSEEK_STYLE = {"reasoning_format": "deepseek-style"}
+_SEARCH = {"type": "web_search", "web_search": {"enable": True, "search_mode": "performance_first"}}
+BAICHUAN_SEARCHES = {"model": "Baichuan4-Turbo", "tools": [_SEARCH]}
+
 #: Page → for each of its Python blocks, in order, the runs it must pass. Twins share them.
 RUNS: dict[str, list[list[Run]]] = {
     "README": [
@@ -172,6 +176,21 @@ RUNS: dict[str, list[list[Run]]] = {
         [Run(prints=(TEXT, "1"), sends=(("moonshot", {"thinking": {"type": "disabled"}}),))],
     ],
     "docs/providers/deepseek": [[Run(prints=(THOUGHT, TEXT, "1"), sends=(BOTH_THINK,))]],
+    "docs/providers/stepfun": [
+        [Run(prints=(THOUGHT, TEXT), sends=(("stepfun", {"reasoning_effort": "high", **DEEPSEEK_STYLE}),))]
+    ],
+    "docs/providers/lingyi": [[Run(prints=(TEXT, "5"), sends=(("lingyi", {"model": "yi-lightning"}),))]],
+    "docs/providers/baichuan": [
+        [
+            Run(
+                prints=(
+                    TEXT,
+                    "model replaced\nwith_search_enhance replaced",
+                ),
+                sends=(("baichuan", BAICHUAN_SEARCHES),),
+            )
+        ]
+    ],
     "docs/providers/local": [[LOCAL]],
 }
 #: Tested below by itself: its blocks are the files of a package.

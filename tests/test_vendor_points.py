@@ -111,6 +111,15 @@ def test_rules_about_length_leave_what_has_none() -> None:
     assert params == {"stop": [1, "ab"], "user_id": 7}
 
 
+def test_a_text_that_is_cut_where_it_may_be_is_still_left_out_when_it_is_too_short() -> None:
+    params = {"a": "x", "b": "xxxx", "c": "xxx"}
+    rules = [Length(name=name, low=2, high=3, cut=True) for name in params]
+    changes = [change for rule in rules for change in rule.apply(params, "m")]
+
+    assert [(change.parameter, change.action) for change in changes] == [("a", "dropped"), ("b", "clamped")]
+    assert params == {"b": "xxx", "c": "xxx"}
+
+
 def test_one_user_message_is_enough(server: ScriptedServer) -> None:
     server.reply(json=answer())
 

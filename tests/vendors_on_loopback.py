@@ -78,8 +78,8 @@ def _message(asked: dict[str, Any]) -> dict[str, Any]:
         message["content"] = BOOK
     if last["role"] == "tool":
         message["content"] = last["content"]
-    elif asked.get("tools"):
-        function = {"name": asked["tools"][0]["function"]["name"], "arguments": '{"city": "北京"}'}
+    elif functions := [tool["function"] for tool in asked.get("tools") or () if tool["type"] == "function"]:
+        function = {"name": functions[0]["name"], "arguments": '{"city": "北京"}'}
         message.update(content="", tool_calls=[{"id": "call-1", "type": "function", "function": function}])
     return message
 

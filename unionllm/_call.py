@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ._log import logger
 from ._wire import Flow, OpenStream, Wait
-from .exceptions import APIError
+from .exceptions import APIConnectionError, APIError
 
 if TYPE_CHECKING:
     from ._protocols.base import Adapter
@@ -39,14 +39,32 @@ class NativeBackend:
 
     def answer(self, chat: ChatRequest, deadline: Deadline) -> Flow[ModelResponse]:
         """The whole answer."""
-        chat = yield from self.adapter.make_ready(chat)
-        return (yield from self.adapter.complete(chat))
+        return (yield from self._explained(self._answer(chat), chat))
 
     def stream(self, chat: ChatRequest, deadline: Deadline) -> Flow[Any]:
         """An opened stream of chunks, the first one received."""
+        return (yield from self._explained(self._stream(chat), chat))
+
+    def _answer(self, chat: ChatRequest) -> Flow[ModelResponse]:
+        chat = yield from self.adapter.make_ready(chat)
+        return (yield from self.adapter.complete(chat))
+
+    def _stream(self, chat: ChatRequest) -> Flow[Any]:
         chat = yield from self.adapter.make_ready(chat)
         request = yield from self.adapter.open_stream(chat)
         return (yield OpenStream(request=request, parser=self.adapter.chunk_parser(chat)))
+
+    def _explained(self, flow: Flow[T], chat: ChatRequest) -> Flow[T]:
+        """The flow; if the vendor's own host cannot be reached, the error also says what is known about that."""
+        spec = self.adapter.spec
+        try:
+            return (yield from flow)
+        except APIConnectionError as error:
+            # Those that may be tried again are those without any connection; later ones have another reason.
+            if spec.when_unreachable and error.retryable and spec.region_of(chat.base_url) is not None:
+                error.message = f"{error.message} {spec.when_unreachable}"
+                error.args = (error.message,)
+            raise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,6 +47,17 @@ PROVIDERS: Mapping[str, Entry] = MappingProxyType(
             "moonshot", _names("kimi", "moonshotai", "moonshot-ai", moonshotai_cn="cn", kimi_for_coding="coding")
         ),
         "deepseek": Entry("deepseek", _names("deep-seek", "deepseek-ai")),
+        "stepfun": Entry(
+            "stepfun",
+            _names(
+                *("step", "stepai", "jieyue"),
+                stepfun_ai="intl",
+                stepfun_step_plan="plan",
+                stepfun_ai_step_plan="plan-intl",
+            ),
+        ),
+        "lingyi": Entry("lingyi", _names("yi", "01ai", "01-ai", "zeroone", "lingyiwanwu", "lingyi-ai")),
+        "baichuan": Entry("baichuan", _names("baichuan-ai", "baichuanai", "bc")),
         "local": Entry("local", _names("llamacpp", "llama.cpp")),
     }
 )

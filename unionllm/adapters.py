@@ -10,7 +10,18 @@ from ._framing import Event
 from ._protocols.base import Adapter, Credential, EmbeddingFacts, ErrorFacts, ErrorRule, ProviderSpec, Region, frozen
 from ._protocols.openai_compatible import OpenAICompatible, OpenAISpec
 from ._protocols.openai_messages import MessageFacts
-from ._protocols.parameters import AtMost, Clamp, Drop, Length, Only, Rename, Rule, Thinking, adaptation
+from ._protocols.parameters import (
+    AtMost,
+    Clamp,
+    Drop,
+    Length,
+    NoneMeansNoTools,
+    Only,
+    Rename,
+    Rule,
+    Thinking,
+    adaptation,
+)
 from ._request import ChatRequest
 from ._wire import ChunkParser, Flow, Headers, HttpReply, HttpRequest, OpenStream, Perform, Wait, WebSocketRequest
 
@@ -32,6 +43,7 @@ __all__ = [
     "HttpRequest",
     "Length",
     "MessageFacts",
+    "NoneMeansNoTools",
     "Only",
     "OpenAICompatible",
     "OpenAISpec",

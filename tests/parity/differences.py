@@ -18,6 +18,12 @@ ACCEPTED: Mapping[str, Mapping[str, str]] = {
         "messages[0].content[1].image_url.url": "Zhipu takes bare base64, as its own SDK sends it; a data URL is"
         " documented for some of its models only",
     },
+    "openai-stepfun": {
+        "reasoning_format": "without it thoughts come in a field of the vendor's own, which the SDK does not show",
+    },
+    "openai-lingyi": {
+        "stream_options.include_usage": "this vendor counts unasked; hosts that serve Yi elsewhere want to be asked",
+    },
 }
 
 

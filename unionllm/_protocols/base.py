@@ -93,6 +93,7 @@ class ProviderSpec:
         docs: the vendor page that the adapter follows, and the day it was read.
         default_model: used when the caller names none; None means that a model must be named.
         embeddings: how texts are embedded; None: the vendor offers none.
+        when_unreachable: what else to say when the vendor's own host cannot be reached.
     """
 
     name: str
@@ -104,6 +105,7 @@ class ProviderSpec:
     docs_read: str = "2026-11-23"
     default_model: str | None = None
     embeddings: EmbeddingFacts | None = None
+    when_unreachable: str = ""
 
     @property
     def base_url(self) -> str:
@@ -172,12 +174,14 @@ class ErrorFacts:
         texts: phrase in the message (lower case) → meaning, for codes that mean several things; looked at first.
         statuses: HTTP status → meaning, for statuses of the vendor's own making; looked at when no code is known.
         request_id_headers: where the id of the call stands, in order.
+        retired: model that is gone, in lower case → the one that took over; told when the vendor does not find it.
     """
 
     codes: Mapping[str, ErrorRule] = field(default_factory=frozen)
     texts: tuple[tuple[str, ErrorRule], ...] = ()
     statuses: Mapping[int, ErrorRule] = field(default_factory=frozen)
     request_id_headers: tuple[str, ...] = ("x-request-id", "request-id", "x-trace-id")
+    retired: Mapping[str, str] = field(default_factory=frozen)
 
 
 JSONObject = dict[str, Any]

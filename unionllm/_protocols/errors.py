@@ -45,6 +45,8 @@ COMMON_CODES: Mapping[str, ErrorRule] = {
     "context_length_exceeded": ErrorRule(cls=ContextWindowExceededError),
     "content_filter": ErrorRule(cls=ContentPolicyViolationError),
     "server_error": ErrorRule(cls=InternalServerError),
+    "internal_error": ErrorRule(cls=InternalServerError),
+    "service_unavailable": ErrorRule(cls=ServiceUnavailableError),
     "overloaded_error": ErrorRule(cls=ServiceUnavailableError),
 }
 
@@ -122,8 +124,12 @@ def refusal(
     if request_id is None and isinstance(data, dict):
         request_id = data.get("request_id") or None
     text = f"{spec.name}: {made}" + (f" ({', '.join(said)})" if said else "")
+    advice = _advice(rule.cls, spec, url) if not 300 <= status < 400 else _REDIRECT
+    heir = facts.retired.get(chat.model.lower()) if rule.cls is NotFoundError else None
+    if heir is not None:
+        advice = f"The vendor retired {chat.model}; {heir} took over. 模型 {chat.model} 已下线，请改用 {heir}。"
     return rule.cls(
-        f"{text.rstrip('.')}. {_advice(rule.cls, spec, url) if not 300 <= status < 400 else _REDIRECT}",
+        f"{text.rstrip('.')}. {advice}",
         provider=chat.provider,
         model=chat.model,
         status_code=status if status >= 300 else None,

@@ -59,6 +59,8 @@ class OpenAISpec(ProviderSpec):
             theirs is streamed and joined. None: no model.
         json_schema_models: regular expression of the models (in lower case) whose ``response_format`` may be a
             json_schema; for others it becomes json_object plus an instruction. None: no model.
+        json_object_models: regular expression of the models (in lower case) that know ``response_format`` at all;
+            others get the instruction alone.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -68,6 +70,7 @@ class OpenAISpec(ProviderSpec):
     failures: Mapping[str, ErrorRule] = field(default_factory=frozen)
     asks_for_usage: bool = True
     json_schema_models: str | None = ""
+    json_object_models: str = ""
     stream_only: str | None = None
 
 
@@ -99,11 +102,16 @@ class OpenAICompatible(Adapter):
             chat.messages, self.spec.messages, thinks=family.is_on(params), adapt_part=self.part_rule(chat)
         )
         changes.extend(message_changes)
-        changes.extend(self.arrange(chat, messages))
         pattern = self.spec.json_schema_models
-        takes_schema = pattern is not None and re.match(pattern, model) is not None
-        messages, format_changes = adapt_response_format(params, messages, takes_schema=takes_schema)
+        messages, format_changes = adapt_response_format(
+            params,
+            messages,
+            takes_schema=pattern is not None and re.match(pattern, model) is not None,
+            takes_object=re.match(self.spec.json_object_models, model) is not None,
+        )
         changes.extend(format_changes)
+        # Last, since the instruction about the format may have become one more system message.
+        changes.extend(self.arrange(chat, messages))
         if chat.param_policy == "strict":
             refuse_changes(self.spec, changes)
         return replace(chat, params=params, messages=tuple(messages), adaptations=tuple(changes))

@@ -137,11 +137,16 @@ class AtMost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Length:
-    """The vendor takes a text of so many characters; a shorter or longer one is left out."""
+    """The vendor takes a text of so many characters; a shorter or longer one is left out.
+
+    Args:
+        cut: a longer one is cut instead, where its beginning still serves.
+    """
 
     name: str
     low: int
     high: int
+    cut: bool = False
 
     def apply(self, params: JSONObject, model: str) -> Iterable[Adaptation]:
         """See ``Rule``."""
@@ -149,7 +154,22 @@ class Length:
         if not isinstance(given, str) or self.low <= len(given) <= self.high:
             return []
         reason = f"the vendor takes {self.low} to {self.high} characters"
+        if self.cut and len(given) > self.high:
+            params[self.name] = sent = given[: self.high]
+            return [adaptation(self.name, "clamped", given, sent, reason)]
         return [adaptation(self.name, "dropped", params.pop(self.name), None, reason)]
+
+
+@dataclass(frozen=True, slots=True)
+class NoneMeansNoTools:
+    """The vendor does not know ``tool_choice="none"``: the tools are left out instead."""
+
+    def apply(self, params: JSONObject, model: str) -> Iterable[Adaptation]:
+        """See ``Rule``."""
+        if params.get("tool_choice") != "none" or "tools" not in params:
+            return []
+        reason = 'tool_choice="none" is not known here; without tools none can be called'
+        return [adaptation(name, "dropped", params.pop(name), None, reason) for name in ("tools", "tool_choice")]
 
 
 #: ``reasoning_effort`` in the words of vendors that know three levels.
@@ -165,7 +185,8 @@ class Thinking:
     Args:
         models: regular expression, matched at the start of the model's name in lower case.
         types: values of ``thinking.type`` that the family knows; none: it has no such switch.
-        efforts: ``reasoning_effort`` → the vendor's word for it; none: it knows no levels.
+        efforts: ``reasoning_effort`` → the vendor's word for it; none: it knows no levels. The entry "none" says what
+            "do not think" becomes for a family without any other switch.
         always: it cannot be told not to think.
         never: it does not think.
         on_by_default: it thinks when nobody says anything.
@@ -220,8 +241,13 @@ class Thinking:
         if "disabled" in self.types:
             params["thinking"] = {"type": "disabled"}
             return []
-        params["reasoning_effort"] = self.efforts.get("none", "none")
-        return []
+        params["reasoning_effort"] = sent = self.efforts.get("none", "none")
+        if sent == "none":
+            return []
+        name, given = ("reasoning_effort", effort) if thinking is None else ("thinking", thinking)
+        return [
+            adaptation(name, "replaced", given, {"reasoning_effort": sent}, "it cannot be told not to think at all")
+        ]
 
     def _on(self, params: JSONObject, thinking: JSONObject | None) -> list[Adaptation]:
         if thinking is None:

@@ -14,7 +14,18 @@ from .._protocols.base import Credential, EmbeddingFacts, ErrorFacts, JSONObject
 from .._protocols.openai_compatible import OpenAICompatible, OpenAISpec
 from .._protocols.openai_media import check_kind, url_of, with_url
 from .._protocols.openai_messages import MessageFacts, drop_strict, refuse_part
-from .._protocols.parameters import LOW_HIGH_MAX, AtMost, Clamp, Drop, Length, Only, Rename, Thinking, adaptation
+from .._protocols.parameters import (
+    LOW_HIGH_MAX,
+    AtMost,
+    Clamp,
+    Drop,
+    Length,
+    NoneMeansNoTools,
+    Only,
+    Rename,
+    Thinking,
+    adaptation,
+)
 from .._wire import Headers
 from ..exceptions import (
     BadRequestError,
@@ -53,11 +64,6 @@ class Zhipu(OpenAICompatible):
             # The interval is open at 0 on older models; greedy decoding is a switch of its own.
             params.update(temperature=0.01, do_sample=False)
             changes.append(adaptation("temperature", "replaced", 0, 0.01, "0 means do_sample=false here"))
-        if params.get("tool_choice") == "none" and "tools" in params:
-            reason = 'tool_choice="none" is not known here; without tools none can be called'
-            changes += [
-                adaptation(name, "dropped", params.pop(name), None, reason) for name in ("tools", "tool_choice")
-            ]
         return [*changes, *drop_strict(params)]
 
     def part_rule(self, chat: ChatRequest) -> Any:
@@ -163,6 +169,7 @@ adapter = Zhipu(
             AtMost(name="stop", count=1),
             Clamp(name="temperature", low=0, high=1),
             Clamp(name="top_p", low=0.01, high=1),
+            NoneMeansNoTools(),
             Only(name="tool_choice", values=("auto",), instead="auto", reason="the vendor lets the model choose"),
             Drop(names=("n", "logprobs", "top_logprobs", "logit_bias", "presence_penalty", "frequency_penalty")),
             Drop(names=("best_of", "parallel_tool_calls", "store", "service_tier")),

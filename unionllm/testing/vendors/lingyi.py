@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from .._checks import STOP, STREAM_OPTIONS, Check, Integer, ListOf, Number, OneOf, function_tool
+from .._checks import NAMED_TOOL, STOP, STREAM_OPTIONS, Check, Either, Integer, ListOf, Number, OneOf, function_tool
 from .._exchange import Problem
 from .._openai import Model, OpenAILike
 
@@ -59,7 +59,7 @@ class Played(OpenAILike):
         "stop": STOP,
         "stream_options": STREAM_OPTIONS,
         "tools": ListOf(function_tool()),
-        "tool_choice": OneOf("auto", "none"),
+        "tool_choice": Either(OneOf("auto", "none", "required"), NAMED_TOOL),
     }
     list_roles = frozenset({"user"})
     usage_at = "finish"

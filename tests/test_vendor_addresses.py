@@ -1,0 +1,74 @@
+"""Where calls of vendors with several addresses go; read off the request, since no test may call those hosts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from replies import MESSAGES
+
+from unionllm import AuthenticationError
+from unionllm._call import NativeBackend
+from unionllm._protocols.openai_compatible import OpenAICompatible
+from unionllm._routes import build_route
+from unionllm._wire import HttpReply
+
+_STEP, _STEP_INTL = "https://api.stepfun.com", "https://api.stepfun.ai"
+_BAICHUAN = "https://api.baichuan-ai.com/v1/chat/completions"
+
+
+def route(environ: dict[str, str] | None = None, **given: Any) -> tuple[OpenAICompatible, Any]:
+    made = build_route({"model": "m", "messages": MESSAGES, "api_key": "k", **given}, environ or {})
+    assert isinstance(made.backend, NativeBackend)
+    assert isinstance(made.backend.adapter, OpenAICompatible)
+    return made.backend.adapter, made.chat
+
+
+def url(environ: dict[str, str] | None = None, **given: Any) -> str:
+    adapter, chat = route(environ, **given)
+    return adapter.build_request(chat).url
+
+
+@pytest.mark.parametrize(
+    ("given", "base"),
+    [
+        ({"provider": "stepfun"}, f"{_STEP}/v1"),
+        ({"provider": "Jieyue"}, f"{_STEP}/v1"),
+        ({"provider": "stepfun-ai"}, f"{_STEP_INTL}/v1"),
+        ({"provider": "stepfun", "region": "intl"}, f"{_STEP_INTL}/v1"),
+        ({"provider": "stepfun-step-plan"}, f"{_STEP}/step_plan/v1"),
+        ({"provider": "stepfun-ai-step-plan"}, f"{_STEP_INTL}/step_plan/v1"),
+        ({"provider": "stepfun", "region": "plan-intl"}, f"{_STEP_INTL}/step_plan/v1"),
+        ({"provider": "yi", "region": "intl"}, "https://api.01.ai/v1"),
+        ({"provider": "zeroone"}, "https://api.lingyiwanwu.com/v1"),
+    ],
+)
+def test_names_and_regions_choose_the_address(given: dict[str, str], base: str) -> None:
+    assert url(**given) == f"{base}/chat/completions"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "wanted"),
+    [
+        ("https://api.baichuan-ai.com", _BAICHUAN),
+        ("https://api.baichuan-ai.com/", _BAICHUAN),
+        ("https://api.baichuan-ai.com/v1", _BAICHUAN),
+        ("https://api.baichuan-ai.com/v1/", _BAICHUAN),
+        (_BAICHUAN, _BAICHUAN),
+        ("https://gateway.example", "https://gateway.example/chat/completions"),
+        ("https://gateway.example/bc/v1", "https://gateway.example/bc/v1/chat/completions"),
+    ],
+)
+def test_baichuans_address_is_taken_in_every_form(base_url: str, wanted: str) -> None:
+    assert url(provider="baichuan", base_url=base_url) == wanted
+    assert url({"BAICHUAN_API_BASE": base_url}, provider="bc") == wanted
+
+
+def test_a_refused_key_of_stepfun_names_both_hosts() -> None:
+    """The vendor's own words are the same on both."""
+    adapter, chat = route(provider="stepfun")
+    body = b'{"error":{"message":"Incorrect API key provided","type":"invalid_api_key"}}'
+    reply = HttpReply(status=401, headers={}, content=body, url=adapter.url(chat))
+
+    with pytest.raises(AuthenticationError, match=r"api\.stepfun\.com refused the key.*api\.stepfun\.ai"):
+        adapter.to_response(chat, reply)
