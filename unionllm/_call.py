@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ._log import logger
-from ._wire import Flow, OpenStream, Wait
+from ._wire import Flow, Wait
 from .exceptions import APIError
 
 if TYPE_CHECKING:
@@ -45,8 +45,7 @@ class NativeBackend:
     def stream(self, chat: ChatRequest, deadline: Deadline) -> Flow[Any]:
         """An opened stream of chunks, the first one received."""
         chat = yield from self.adapter.make_ready(chat)
-        request = yield from self.adapter.open_stream(chat)
-        return (yield OpenStream(request=request, parser=self.adapter.chunk_parser(chat)))
+        return (yield from self.adapter.stream(chat))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
