@@ -47,6 +47,12 @@ PROVIDERS: Mapping[str, Entry] = MappingProxyType(
             "moonshot", _names("kimi", "moonshotai", "moonshot-ai", moonshotai_cn="cn", kimi_for_coding="coding")
         ),
         "deepseek": Entry("deepseek", _names("deep-seek", "deepseek-ai")),
+        "qwen": Entry(
+            "qwen",
+            _names(
+                "dashscope", "tongyi", "ali", "aliyun", "bailian", "alibailian", "qwen_ai_platform", qwencloud="intl"
+            ),
+        ),
         "local": Entry("local", _names("llamacpp", "llama.cpp")),
     }
 )

@@ -18,6 +18,10 @@ ACCEPTED: Mapping[str, Mapping[str, str]] = {
         "messages[0].content[1].image_url.url": "Zhipu takes bare base64, as its own SDK sends it; a data URL is"
         " documented for some of its models only",
     },
+    "dashscope-qwen-native": {
+        "parameters": "the SDK's older API leaves result_format out where a model sees; we always say it",
+        "parameters.result_format": "the SDK's older API leaves it out where a model sees; we always say it",
+    },
 }
 
 
