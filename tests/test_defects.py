@@ -19,6 +19,7 @@ from unionllm import UnionLLM, aunionchat, unionchat
 from unionllm.exceptions import AuthenticationError, ServiceUnavailableError, StreamInterruptedError, UnionLLMError
 
 NATIVE = {
+    "qwen": "qwen-plus",
     "zhipuai": "glm-4",
     "moonshot": "moonshot-v1-8k",
     "deepseek": "deepseek-v4-flash",
@@ -274,3 +275,19 @@ def test_an_answers_message_can_be_handed_back(server: ScriptedServer, provider:
     sent = server.requests[1].json["messages"]
     assert [message["role"] for message in sent] == ["user", "assistant", "user"]
     assert sent[1]["content"] == "你好！"
+
+
+def test_q1_the_vendors_own_parameters_arrive_and_the_native_protocol_streams(server: ScriptedServer) -> None:
+    server.reply(json=answer())
+    choices = [{"message": {"role": "assistant", "content": "A"}, "finish_reason": "stop"}]
+    server.reply(sse=[{"output": {"choices": choices}, "request_id": "r-1"}])
+    own = {"enable_thinking": False, "top_k": 3, "enable_search": True}
+
+    unionchat(**to(server, "qwen", **own))
+    with UnionLLM(**to(server, "qwen", protocol="native")) as client:
+        text = "".join(client.completion(stream=True).text())
+
+    assert text == "A"
+    compatible, native = server.requests
+    assert {name: compatible.json[name] for name in own} == own
+    assert native.json["input"]["messages"] == MESSAGES

@@ -181,6 +181,13 @@ def test_vendor_fields_of_deltas_and_choices_are_kept() -> None:
     assert response.choices[0].message.refusal == "no"
 
 
+def test_sound_is_joined_with_what_it_says_and_its_id_kept() -> None:
+    pieces = [{"id": "a", "data": "AA"}, {"data": "BB", "transcript": None}, {"transcript": "晴"}, {"expires_at": 1}]
+    response = join([chunk(Delta(audio=piece)) for piece in pieces])
+
+    assert response.choices[0].message.audio == {"id": "a", "data": "AABB", "transcript": "晴", "expires_at": 1}
+
+
 def test_chunks_are_left_as_they_were() -> None:
     chunks = [chunk(Delta(content="a", tool_calls=[call(0, "{", id="c")], annotations=[1])) for _ in range(2)]
     before = [each.model_dump() for each in chunks]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ._log import logger
-from ._wire import Flow, OpenStream, Wait
+from ._wire import Flow, Wait
 from .exceptions import APIConnectionError, APIError
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ class NativeBackend:
 
     def _stream(self, chat: ChatRequest) -> Flow[Any]:
         chat = yield from self.adapter.make_ready(chat)
-        request = yield from self.adapter.open_stream(chat)
-        return (yield OpenStream(request=request, parser=self.adapter.chunk_parser(chat)))
+        return (yield from self.adapter.stream(chat))
 
     def _explained(self, flow: Flow[T], chat: ChatRequest) -> Flow[T]:
         """The flow; if the vendor's own host cannot be reached, the error also says what is known about that."""

@@ -152,13 +152,22 @@ class Joiner:
 
 
 def _merge(kept: dict[str, Any], new: dict[str, Any]) -> None:
-    """Fields of deltas beyond ours: lists and a refusal come in pieces; of anything else the last value counts."""
+    """Fields of deltas beyond ours: lists, a refusal and sound come in pieces; of others the last value counts."""
     for name, value in new.items():
         old = kept.get(name)
         if old and ((isinstance(old, list) and isinstance(value, list)) or (name == "refusal" and value)):
             kept[name] = old + value
+        elif name == "audio" and isinstance(old, dict) and isinstance(value, dict):
+            kept[name] = _join_sound(old, value)
         elif value is not None:
             kept[name] = value
+
+
+def _join_sound(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Sound, and what it says, are texts in pieces; the id and the like are not."""
+    pieces = {name: (old.get(name) or "", new.get(name) or "") for name in ("data", "transcript")}
+    joined = {name: f"{before}{after}" for name, (before, after) in pieces.items() if before or after}
+    return {**old, **new, **joined}
 
 
 def _join_logprobs(pieces: list[Any]) -> Any:

@@ -58,6 +58,12 @@ PROVIDERS: Mapping[str, Entry] = MappingProxyType(
         ),
         "lingyi": Entry("lingyi", _names("yi", "01ai", "01-ai", "zeroone", "lingyiwanwu", "lingyi-ai")),
         "baichuan": Entry("baichuan", _names("baichuan-ai", "baichuanai", "bc")),
+        "qwen": Entry(
+            "qwen",
+            _names(
+                "dashscope", "tongyi", "ali", "aliyun", "bailian", "alibailian", "qwen_ai_platform", qwencloud="intl"
+            ),
+        ),
         "local": Entry("local", _names("llamacpp", "llama.cpp")),
     }
 )

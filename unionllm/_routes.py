@@ -304,10 +304,16 @@ def provider_of(args: Mapping[str, Any]) -> str:
     return name.lower() if found is None else found.adapter.spec.name
 
 
+def _credential_names(provider: str) -> set[str]:
+    """What a provider of ours wants to know of its callers, under names of its own."""
+    found = _registry.find(provider)
+    return set() if found is None else {credential.name for credential in found.adapter.spec.credentials}
+
+
 #: Spellings of one thing: whichever of them is given later replaces them all.
 _SAME_THING = (frozenset(KEY_SPELLINGS), frozenset({"api_base", "base_url", "endpoint_url", "region"}))
 #: What belongs to one provider alone, beside its credentials.
-_OF_ONE_PROVIDER = frozenset({"extra_body", "extra_headers", "extra_query"}).union(*_SAME_THING)
+_OF_ONE_PROVIDER = frozenset({"extra_body", "extra_headers", "extra_query", "protocol"}).union(*_SAME_THING)
 
 
 def merge_args(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -319,7 +325,7 @@ def merge_args(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any
         if any(own.get(name) is not None for name in group):
             kept = {name: value for name, value in kept.items() if name not in group}
     if is_other:
-        foreign = _OF_ONE_PROVIDER | CREDENTIAL_NAMES
+        foreign = _OF_ONE_PROVIDER | CREDENTIAL_NAMES | _credential_names(provider_of(base))
         kept = {name: value for name, value in kept.items() if name not in foreign and not name.isupper()}
     return {**kept, **own}
 

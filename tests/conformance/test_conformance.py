@@ -151,11 +151,13 @@ def test_a_stream_cut_before_its_end_is_an_error_that_holds_what_had_arrived(
         outcome = ask(arguments(case.provider, server.url, case.call))
 
         assert isinstance(outcome.error, StreamInterruptedError), (count, outcome)
-        assert folded(outcome.error.partial) == fold(outcome.chunks)
+        had_arrived = folded(outcome.error.partial)
+        if case.is_stream:
+            assert had_arrived == fold(outcome.chunks)
         if Cut(reset=True) not in ending:  # a reset may overtake the bytes before it
             expected, _ = reading.read(arrived)
-            assert fold(outcome.chunks) == fold(expected)
-        for index, so_far in fold(outcome.chunks).items():
+            assert had_arrived == fold(expected)
+        for index, so_far in had_arrived.items():
             whole = case.expected["choices"][index]["message"]
             assert (whole["content"] or "").startswith(so_far["content"])
             assert whole.get("reasoning_content", "").startswith(so_far["reasoning"])

@@ -24,6 +24,10 @@ ACCEPTED: Mapping[str, Mapping[str, str]] = {
     "openai-lingyi": {
         "stream_options.include_usage": "this vendor counts unasked; hosts that serve Yi elsewhere want to be asked",
     },
+    "dashscope-qwen-native": {
+        "parameters": "the SDK's older API leaves result_format out where a model sees; we always say it",
+        "parameters.result_format": "the SDK's older API leaves it out where a model sees; we always say it",
+    },
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..schema import Adaptation
 from .base import JSONObject
-from .openai_messages import join_text_parts
+from .openai_messages import text_of
 from .parameters import adaptation
 
 
@@ -51,8 +51,7 @@ def merge_neighbours(messages: list[JSONObject]) -> list[Adaptation]:
 
 
 def _joined(messages: list[JSONObject]) -> str:
-    texts = (join_text_parts(message.get("content")) for message in messages)
-    return "\n\n".join(text for text in texts if isinstance(text, str) and text)
+    return "\n\n".join(text for text in (text_of(message.get("content")) for message in messages) if text)
 
 
 def _before(first: object, second: object) -> object:

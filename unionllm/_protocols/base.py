@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from .._urls import host_of
+from .._wire import OpenStream
 from ..exceptions import APIError
 
 if TYPE_CHECKING:
@@ -47,7 +48,10 @@ class Credential:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
-    """One of a vendor's platforms; keys of one are strangers to the others."""
+    """One of a vendor's platforms; keys of one are strangers to the others.
+
+    Its host may hold one ``{name}``, for platforms that give every customer a host.
+    """
 
     name: str
     base_url: str
@@ -119,12 +123,20 @@ class ProviderSpec:
     def region_of(self, url: str) -> Region | None:
         """The region whose host a URL belongs to."""
         host = host_of(url)
-        return next((region for region in self.regions if urlsplit(region.base_url).netloc == host), None)
+        return next((region for region in self.regions if _is_host(host, urlsplit(region.base_url).netloc)), None)
 
     @property
     def console(self) -> str:
         """Where keys are made."""
         return self.regions[0].console
+
+
+def _is_host(host: str, pattern: str) -> bool:
+    before, brace, rest = pattern.partition("{")
+    if not brace:
+        return host == pattern
+    after = rest.partition("}")[2]
+    return re.fullmatch(f"{re.escape(before)}[^.]+{re.escape(after)}", host) is not None
 
 
 class Adapter(ABC):
@@ -159,6 +171,11 @@ class Adapter(ABC):
     @abstractmethod
     def chunk_parser(self, chat: ChatRequest) -> ChunkParser:
         """A fresh parser for the events of one stream."""
+
+    def stream(self, chat: ChatRequest) -> Flow[Any]:
+        """An opened stream of chunks, the first one received."""
+        request = yield from self.open_stream(chat)
+        return (yield OpenStream(request=request, parser=self.chunk_parser(chat)))
 
     def thinks(self, model: str) -> bool:
         """Whether that model may think for minutes before its first token."""

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlencode
 
 from .._wire import Flow, Headers, HttpReply, HttpRequest, OpenStream
@@ -78,6 +78,8 @@ class OpenAICompatible(Adapter):
     """An adapter made of a spec; a vendor overrides a method only for what no field can say."""
 
     spec: OpenAISpec
+    #: Path of the call behind the base URL.
+    path: ClassVar[str] = "/chat/completions"
 
     def __init__(self, spec: OpenAISpec) -> None:
         self.spec = spec
@@ -143,7 +145,7 @@ class OpenAICompatible(Adapter):
     def url(self, chat: ChatRequest) -> str:
         """Where the call goes."""
         query = f"?{urlencode(chat.extra_query)}" if chat.extra_query else ""
-        return f"{chat.base_url}/chat/completions{query}"
+        return f"{chat.base_url}{self.path}{query}"
 
     def headers(self, chat: ChatRequest) -> Headers:
         """Headers of the call, the key among them."""
@@ -225,6 +227,7 @@ class OpenAICompatible(Adapter):
     def to_response(self, chat: ChatRequest, reply: HttpReply) -> ModelResponse:
         """A whole reply as an answer, or the error that it is."""
         data = self.read_json(chat, reply)
+        data = self.openai_shape(data)
         if not _are_choices(data.get("choices")):
             text = reply.content[:1000].decode("utf-8", "replace").strip()
             raise self.unreadable(chat, "the answer holds no choices", text, reply.status)
@@ -276,6 +279,10 @@ class OpenAICompatible(Adapter):
         """OpenAI's word for a vendor's finish reason; None for a word nobody knows, rather than an invented "stop"."""
         return FINISH_REASONS.get(word or "") if isinstance(word, str) else None
 
+    def ending(self, word: str | None, *, calls: bool) -> str | None:
+        """The same for an answer that does, or does not, call tools."""
+        return self.finish_reason(word)
+
     def check_finish(self, chat: ChatRequest, word: str | None, partial: ModelResponse | None = None) -> None:
         """Raise if the vendor's finish reason means that it failed."""
         rule = self.spec.failures.get(word or "")
@@ -293,6 +300,10 @@ class OpenAICompatible(Adapter):
     def usage(self, raw: Any) -> Usage | None:
         """Token counts; None when the vendor did not say."""
         return parse_usage(raw)
+
+    def openai_shape(self, data: JSONObject) -> JSONObject:
+        """A body or event that is no error in OpenAI's shape, where the vendor has another one."""
+        return data
 
     def own_fields(self, data: JSONObject) -> JSONObject:
         """Fields of an answer that this vendor fills under names of its own, read from a body or event."""

@@ -84,6 +84,13 @@ def join_text_parts(content: Any) -> Any:
     return content
 
 
+def text_of(content: Any) -> str:
+    """The text of a content: a string, or what its text parts say."""
+    if isinstance(content, list):
+        return "\n".join(str(part.get("text") or "") for part in content if part.get("type") == "text")
+    return content if isinstance(content, str) else ""
+
+
 def _adapt_answer(message: JSONObject, facts: MessageFacts, thinks: bool) -> None:
     for name in _ANSWER_ONLY:
         if not message.get(name):

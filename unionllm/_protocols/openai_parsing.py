@@ -156,7 +156,7 @@ def parse_response(dialect: OpenAICompatible, chat: ChatRequest, data: JSONObjec
         known = {
             "index": _first_count(raw.get("index"), position),
             "message": parse_message(message, chat.make_id),
-            "finish_reason": dialect.finish_reason(word),
+            "finish_reason": dialect.ending(word, calls=bool(message.get("tool_calls"))),
             "provider_finish_reason": word,
             "logprobs": raw.get("logprobs"),
         }
@@ -283,7 +283,7 @@ class OpenAIChunkParser:
             raise self._dialect.unreadable(self._chat, "an event of the stream is no JSON object", text)
         if self._dialect.is_error(data):
             raise self._dialect.error(self._chat, data, reply=self._reply, event=event)
-        return self._chunk(data)
+        return self._chunk(self._dialect.openai_shape(data))
 
     def _chunk(self, data: JSONObject) -> Iterable[ModelResponseChunk]:
         if not self._head:
@@ -380,7 +380,7 @@ class OpenAIChunkParser:
                 {
                     "index": index,
                     "delta": Delta.build({}),
-                    "finish_reason": dialect.finish_reason(word),
+                    "finish_reason": dialect.ending(word, calls=index in self._calls),
                     "provider_finish_reason": word,
                 }
             )

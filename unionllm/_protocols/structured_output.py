@@ -54,7 +54,7 @@ def adapt_response_format(
         del params["response_format"]
         reason = "this model does not know it; what is wanted is in the system message"
         change = adaptation("response_format", "dropped", kind, None, reason)
-    return _instruct(messages, _INSTRUCTIONS.get(kind, "").format(_schema_text(wanted))), [change]
+    return instruct(messages, _INSTRUCTIONS.get(kind, "").format(_schema_text(wanted))), [change]
 
 
 _INSTRUCTIONS = {
@@ -67,10 +67,14 @@ def _schema_text(wanted: JSONObject) -> str:
     return json.dumps((wanted.get("json_schema") or {}).get("schema") or {}, ensure_ascii=False)
 
 
-def _instruct(messages: list[JSONObject], instruction: str) -> list[JSONObject]:
+def instruct(messages: list[JSONObject], instruction: str) -> list[JSONObject]:
+    """The messages with an instruction in the system message, which is made if there is none."""
     if not instruction:
         return messages
     first = messages[0]
-    if first.get("role") == "system" and isinstance(first.get("content"), str):
-        return [{**first, "content": f"{first['content']}\n\n{instruction}"}, *messages[1:]]
+    content = first.get("content")
+    if first.get("role") == "system" and isinstance(content, str):
+        return [{**first, "content": f"{content}\n\n{instruction}"}, *messages[1:]]
+    if first.get("role") == "system" and isinstance(content, list):
+        return [{**first, "content": [*content, {"type": "text", "text": instruction}]}, *messages[1:]]
     return [{"role": "system", "content": instruction}, *messages]

@@ -48,4 +48,9 @@ def tokens(usage: Any) -> dict[str, Any]:
     if usage is None:
         return {}
     read = usage.get if isinstance(usage, dict) else lambda name: getattr(usage, name, None)
-    return {"prompt_tokens": read("prompt_tokens"), "completion_tokens": read("completion_tokens")}
+    # Either pair of names, never both: DashScope's newer client calls them input and output in both protocols.
+    prompt, completion = read("prompt_tokens"), read("completion_tokens")
+    return {
+        "prompt_tokens": read("input_tokens") if prompt is None else prompt,
+        "completion_tokens": read("output_tokens") if completion is None else completion,
+    }
