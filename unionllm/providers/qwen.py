@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from .._protocols import dashscope
+from .._protocols import dashscope, means
 from .._protocols.base import Adapter, Credential, ErrorFacts, ErrorRule, Region, frozen
 from .._protocols.openai_compatible import OpenAISpec
 from .._protocols.parameters import Clamp, Drop, Rename, Rule, Thinking
@@ -22,7 +22,6 @@ from ..exceptions import (
     AuthenticationError,
     BadRequestError,
     ContentPolicyViolationError,
-    ContextWindowExceededError,
     InsufficientBalanceError,
     InternalServerError,
     NotFoundError,
@@ -222,9 +221,9 @@ adapter = Qwen(
         errors=ErrorFacts(
             codes=frozen(_CODES),
             texts=(
-                ("range of input length should be", ErrorRule(cls=ContextWindowExceededError)),
-                ("total message token length exceed model limit", ErrorRule(cls=ContextWindowExceededError)),
-                ("model not exist", ErrorRule(cls=NotFoundError)),
+                ("range of input length should be", means.CONTEXT),
+                ("total message token length exceed model limit", means.CONTEXT),
+                ("model not exist", means.NOT_FOUND),
             ),
             statuses=frozen({409: ErrorRule(cls=APIStatusError, retryable=True)}),
         ),
