@@ -210,7 +210,7 @@ class OpenAICompatible(Adapter):
             text = reply.content[:1000].decode("utf-8", "replace").strip()
             raise self.unreadable(chat, "the answer holds no choices", text, reply.status)
         try:
-            response = parse_response(self, chat, data)
+            response = parse_response(self, chat, self.adjust_body(data))
         except ODD_SHAPES:
             response = None
         if response is None:
@@ -278,6 +278,10 @@ class OpenAICompatible(Adapter):
     def own_fields(self, data: JSONObject) -> JSONObject:
         """Fields of an answer that this vendor fills under names of its own, read from a body or event."""
         return {}
+
+    def adjust_body(self, data: JSONObject) -> JSONObject:
+        """A whole body, or a stream's event, as the vendor sent it and known to be no error, set right as a whole."""
+        return data
 
     def adjust_message(self, raw: JSONObject) -> JSONObject:
         """A message or delta as the vendor sent it, with its oddities set right."""
