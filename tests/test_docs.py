@@ -165,6 +165,7 @@ RUNS: dict[str, list[list[Run]]] = {
         [Run(prints=(TEXT, "1"), sends=(("moonshot", {"thinking": {"type": "disabled"}}),))],
     ],
     "docs/providers/deepseek": [[Run(prints=(THOUGHT, TEXT, "1"), sends=(BOTH_THINK,))]],
+    "docs/providers/doubao": [[Run(prints=(TEXT,), sends=(("doubao", {"thinking": {"type": "disabled"}}),))]],
     "docs/providers/local": [[LOCAL]],
 }
 #: Tested below by itself: its blocks are the files of a package.

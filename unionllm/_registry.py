@@ -47,6 +47,15 @@ PROVIDERS: Mapping[str, Entry] = MappingProxyType(
             "moonshot", _names("kimi", "moonshotai", "moonshot-ai", moonshotai_cn="cn", kimi_for_coding="coding")
         ),
         "deepseek": Entry("deepseek", _names("deep-seek", "deepseek-ai")),
+        "doubao": Entry(
+            "doubao",
+            MappingProxyType(
+                {
+                    **_names("volcengine", "volc", "ark", "bytedance", "volcengine_ark", "volcengine_maas"),
+                    **dict.fromkeys(("byteplus", "modelark"), "intl"),
+                }
+            ),
+        ),
         "local": Entry("local", _names("llamacpp", "llama.cpp")),
     }
 )
