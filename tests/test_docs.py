@@ -194,6 +194,7 @@ RUNS: dict[str, list[list[Run]]] = {
     "docs/providers/qwen": [
         [Run(prints=(TEXT, "1"), sends=(("qwen", {"enable_thinking": True, "thinking_budget": 500, "stream": True}),))]
     ],
+    "docs/providers/doubao": [[Run(prints=(TEXT,), sends=(("doubao", {"thinking": {"type": "disabled"}}),))]],
     "docs/providers/local": [[LOCAL]],
 }
 #: Tested below by itself: its blocks are the files of a package.

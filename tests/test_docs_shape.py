@@ -67,7 +67,7 @@ def test_every_provider_has_a_page_that_names_what_it_takes(name: str, ending: s
     found = _registry.find(name)
     assert found is not None
     spec = found.adapter.spec
-    variables = [variable for credential in spec.credentials for variable in credential.env]
+    variables = [variable for holder in (*spec.credentials, *spec.regions) for variable in holder.env]
     regions = [region.base_url for region in spec.regions if "127.0.0.1" not in region.base_url]
     wanted = [*variables, *spec.base_url_env, *regions, *_registry.PROVIDERS[name].aliases, spec.docs, spec.docs_read]
     assert [word for word in wanted if word not in text] == []

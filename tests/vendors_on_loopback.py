@@ -35,6 +35,7 @@ def environment(url: str = "", *, keys: bool = True) -> dict[str, str | None]:
             variables.update(dict.fromkeys(credential.env))
             if keys and credential.env:
                 variables[credential.env[0]] = KEY
+        variables.update(dict.fromkeys(variable for region in spec.regions for variable in region.env))
         variables.update(dict.fromkeys(spec.base_url_env))
         if url and spec.base_url_env:
             variables[spec.base_url_env[0]] = f"{url}/{name}"

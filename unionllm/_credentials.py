@@ -44,17 +44,17 @@ def resolve(spec: ProviderSpec, given: Mapping[str, Any], environ: Mapping[str, 
         BadRequestError: one cannot be sent in a header.
     """
     own = {credential.name for credential in spec.credentials}
+    region = spec.region_of(f"//{host}")
     found: dict[str, str] = {}
     for credential in spec.credentials:
         names = [name for name in KEY_SPELLINGS if name not in own] if credential.name == "api_key" else []
-        values = [given.get(name) for name in (credential.name, *names)] + [
-            environ.get(name) for name in credential.env
-        ]
+        variables = (*(region.env if region and credential.name == "api_key" else ()), *credential.env)
+        values = [given.get(name) for name in (credential.name, *names)] + [environ.get(name) for name in variables]
         value = next((value for value in values if value not in (None, "")), None)
         if value is not None:
             found[credential.name] = _check(spec, credential, value)
         elif credential.required:
-            raise _missing(spec, credential, host)
+            raise _missing(spec, credential.name, variables, host)
     return found
 
 
@@ -70,10 +70,9 @@ def _check(spec: ProviderSpec, credential: Credential, value: Any) -> Secret:
     return Secret(stripped)
 
 
-def _missing(spec: ProviderSpec, credential: Credential, host: str) -> AuthenticationError:
-    variables = " or ".join(credential.env)
+def _missing(spec: ProviderSpec, name: str, variables: tuple[str, ...], host: str) -> AuthenticationError:
     return AuthenticationError(
-        f"{spec.name}: Missing API key: no {credential.name} for {host}. Pass {credential.name}=… or set {variables} "
+        f"{spec.name}: Missing API key: no {name} for {host}. Pass {name}=… or set {' or '.join(variables)} "
         f"(keys are made at {spec.console}). 缺少密钥：请在 {spec.console} 创建。",
         provider=spec.name,
     )

@@ -64,6 +64,15 @@ PROVIDERS: Mapping[str, Entry] = MappingProxyType(
                 "dashscope", "tongyi", "ali", "aliyun", "bailian", "alibailian", "qwen_ai_platform", qwencloud="intl"
             ),
         ),
+        "doubao": Entry(
+            "doubao",
+            MappingProxyType(
+                {
+                    **_names("volcengine", "volc", "ark", "bytedance", "volcengine_ark", "volcengine_maas"),
+                    **dict.fromkeys(("byteplus", "modelark"), "intl"),
+                }
+            ),
+        ),
         "local": Entry("local", _names("llamacpp", "llama.cpp")),
     }
 )

@@ -8,12 +8,18 @@ from typing import Any
 
 from unionllm.testing import Received
 
+_NULL = "the SDK sends null for what was not given; we leave it out"
+#: Everything its ``create`` knows.
+_ARK = (
+    "frequency_penalty function_call logit_bias logprobs max_completion_tokens max_tokens n parallel_tool_calls"
+    " presence_penalty reasoning_effort repetition_penalty response_format service_tier stop stream stream_options"
+    " temperature thinking tool_choice tools top_logprobs top_p user"
+)
+
 #: Pair's beginning → member of the body → why.
 ACCEPTED: Mapping[str, Mapping[str, str]] = {
-    "zhipuai-zhipuai": {
-        "response_format": "the SDK sends null for what was not given; we leave it out",
-        "thinking": "the SDK sends null for what was not given; we leave it out",
-    },
+    "zhipuai-zhipuai": {"response_format": _NULL, "thinking": _NULL},
+    "ark-doubao": dict.fromkeys(_ARK.split(), _NULL),
     "openai-zhipuai": {
         "messages[0].content[1].image_url.url": "Zhipu takes bare base64, as its own SDK sends it; a data URL is"
         " documented for some of its models only",

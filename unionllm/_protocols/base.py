@@ -48,22 +48,32 @@ class Credential:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
-    """One of a vendor's platforms; keys of one are strangers to the others.
+    """One of a vendor's platforms; keys of one console are strangers to the others.
 
     Its host may hold one ``{name}``, for platforms that give every customer a host.
+
+    Args:
+        env: environment variables with a key of this platform alone; looked at first for its host, for others never.
     """
 
     name: str
     base_url: str
     console: str = ""
+    env: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorRule:
-    """What a vendor's error code means. ``retryable`` None: as the class says."""
+    """What a vendor's error code means.
+
+    Args:
+        retryable: whether the same call may succeed shortly; None: as the class says.
+        hint: what to do about it, told after what is always told about the class.
+    """
 
     cls: type[APIError]
     retryable: bool | None = None
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +198,7 @@ class ErrorFacts:
 
     Args:
         codes: the vendor's error code or type → meaning.
+        code_patterns: regular expression of whole codes → meaning, for codes that are made of parts; looked at next.
         texts: phrase in the message (lower case) → meaning, for codes that mean several things; looked at first.
         statuses: HTTP status → meaning, for statuses of the vendor's own making; looked at when no code is known.
         request_id_headers: where the id of the call stands, in order.
@@ -195,6 +206,7 @@ class ErrorFacts:
     """
 
     codes: Mapping[str, ErrorRule] = field(default_factory=frozen)
+    code_patterns: tuple[tuple[str, ErrorRule], ...] = ()
     texts: tuple[tuple[str, ErrorRule], ...] = ()
     statuses: Mapping[int, ErrorRule] = field(default_factory=frozen)
     request_id_headers: tuple[str, ...] = ("x-request-id", "request-id", "x-trace-id")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from .._log import redact, redact_json
 from .._retry import parse_retry_after
@@ -129,7 +129,7 @@ def refusal(
     if heir is not None:
         advice = f"The vendor retired {chat.model}; {heir} took over. 模型 {chat.model} 已下线，请改用 {heir}。"
     return rule.cls(
-        f"{text.rstrip('.')}. {advice}",
+        " ".join(filter(None, (f"{text.rstrip('.')}.", advice, rule.hint))),
         provider=chat.provider,
         model=chat.model,
         status_code=status if status >= 300 else None,
@@ -145,6 +145,7 @@ def _classify(facts: ErrorFacts, code: str, kind: str, message: str, status: int
     lowered = message.lower()
     said = [rule for phrase, rule in facts.texts if phrase in lowered]
     theirs = [facts.codes[word] for word in (code, kind) if word in facts.codes]
+    theirs += [rule for pattern, rule in facts.code_patterns if re.fullmatch(pattern, code)]
     common = [COMMON_CODES[word] for word in (code, kind) if word in COMMON_CODES]
     if status >= 300:
         common = [rule for rule in common if rule.cls in _MORE_THAN_A_STATUS]
@@ -177,9 +178,13 @@ def key_advice(spec: ProviderSpec, url: str, console: str) -> str:
     host = host_of(url)
     refused = f"{host} refused the key."
     here = spec.region_of(url)
-    others = [region for region in spec.regions if here is not None and urlsplit(region.base_url).netloc != host]
+    others: dict[str, str] = {}
+    for region in spec.regions:
+        # Hosts with one console share their keys.
+        if here is not None and host_of(region.base_url) != host and region.console != here.console:
+            others.setdefault(host_of(region.base_url), region.name)
     if others:
-        twins = " or ".join(f"{urlsplit(other.base_url).netloc} (region={other.name!r})" for other in others[:2])
+        twins = " or ".join(f"{twin} (region={name!r})" for twin, name in list(others.items())[:2])
         refused += f" Keys of {host} and of {twins} are not interchangeable."
     return f"{refused} Keys are made at {console}. 密钥无效：请在 {console} 检查密钥和所属平台。"
 

@@ -19,6 +19,7 @@ ACCEPTED = [
     body(messages=seen()),
     body(model="ep-20260101-abcde", thinking={"type": "auto"}, stop=["a"], logprobs=True),
     body(model="doubao-seed-1-6-251015", thinking={"type": "auto"}),
+    body(model="doubao-1-5-thinking-pro-250415", thinking={"type": "auto"}),
     body(model=_OLD, stop=["a", "b", "c", "d"], logprobs=True, top_logprobs=20),
     Call(**_BOT),
     Call(base="/api/coding/v3", body={"model": "doubao-seed-2.0-code"}),

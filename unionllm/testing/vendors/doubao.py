@@ -110,6 +110,12 @@ class Played(OpenAILike):
         Model(pattern=_CODING, thinks="switch", parts=_MEDIA, fields=_SEED),
         Model(pattern=r"doubao-1-5-pro-32k-\d{6}", fields=_TEXT_ONLY),
         Model(
+            pattern=r"doubao-1-5-thinking-[a-z0-9-]+",
+            thinks="switch",
+            parts=_MEDIA,
+            fields={**_SEED, "thinking": _AUTO_THINKING},
+        ),
+        Model(
             pattern=r"(deepseek-v[34]|glm-[45]|kimi-k2)[a-z0-9-]*-\d{6}",
             thinks="switch",
             fields={**_SEED, "reasoning_effort": _ANY_EFFORT},
