@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ._log import logger
 from ._wire import Flow, OpenStream, Wait
-from .exceptions import APIError
+from .exceptions import APIConnectionError, APIError
 
 if TYPE_CHECKING:
     from ._protocols.base import Adapter
@@ -39,14 +39,22 @@ class NativeBackend:
 
     def answer(self, chat: ChatRequest, deadline: Deadline) -> Flow[ModelResponse]:
         """The whole answer."""
-        chat = yield from self.adapter.make_ready(chat)
-        return (yield from self.adapter.complete(chat))
+        try:
+            chat = yield from self.adapter.make_ready(chat)
+            return (yield from self.adapter.complete(chat))
+        except APIConnectionError as error:
+            failure = self.adapter.unreachable(chat, error)
+        raise failure
 
     def stream(self, chat: ChatRequest, deadline: Deadline) -> Flow[Any]:
         """An opened stream of chunks, the first one received."""
-        chat = yield from self.adapter.make_ready(chat)
-        request = yield from self.adapter.open_stream(chat)
-        return (yield OpenStream(request=request, parser=self.adapter.chunk_parser(chat)))
+        try:
+            chat = yield from self.adapter.make_ready(chat)
+            request = yield from self.adapter.open_stream(chat)
+            return (yield OpenStream(request=request, parser=self.adapter.chunk_parser(chat)))
+        except APIConnectionError as error:
+            failure = self.adapter.unreachable(chat, error)
+        raise failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

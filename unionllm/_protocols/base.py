@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from .._urls import host_of
-from ..exceptions import APIError
+from ..exceptions import APIConnectionError, APIError
 
 if TYPE_CHECKING:
     from .._request import ChatRequest
@@ -56,10 +56,16 @@ class Region:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorRule:
-    """What a vendor's error code means. ``retryable`` None: as the class says."""
+    """What a vendor's error code means.
+
+    Args:
+        retryable: None: as the class says.
+        advice: what to do next, where the usual words for the class would mislead.
+    """
 
     cls: type[APIError]
     retryable: bool | None = None
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +167,10 @@ class Adapter(ABC):
     def thinks(self, model: str) -> bool:
         """Whether that model may think for minutes before its first token."""
         return False
+
+    def unreachable(self, chat: ChatRequest, error: APIConnectionError) -> APIError:
+        """What it means for this vendor that no answer came; ``error`` itself unless there is more to say."""
+        return error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -123,7 +123,7 @@ def refusal(
         request_id = data.get("request_id") or None
     text = f"{spec.name}: {made}" + (f" ({', '.join(said)})" if said else "")
     return rule.cls(
-        f"{text.rstrip('.')}. {_advice(rule.cls, spec, url) if not 300 <= status < 400 else _REDIRECT}",
+        f"{text.rstrip('.')}. {_next_step(rule, spec, url) if not 300 <= status < 400 else _REDIRECT}",
         provider=chat.provider,
         model=chat.model,
         status_code=status if status >= 300 else None,
@@ -156,7 +156,10 @@ def _by_status(status: int | str) -> ErrorRule:
     return ErrorRule(cls=class_for_status(status), retryable=True if status == 408 else None)
 
 
-def _advice(cls: type[APIError], spec: ProviderSpec, url: str) -> str:
+def _next_step(rule: ErrorRule, spec: ProviderSpec, url: str) -> str:
+    if rule.advice:
+        return rule.advice
+    cls = rule.cls
     region = spec.region_of(url)
     console = (region.console if region else "") or spec.console
     if cls is AuthenticationError:

@@ -59,6 +59,7 @@ class OpenAISpec(ProviderSpec):
             theirs is streamed and joined. None: no model.
         json_schema_models: regular expression of the models (in lower case) whose ``response_format`` may be a
             json_schema; for others it becomes json_object plus an instruction. None: no model.
+        json_object: whether ``response_format`` is known at all; without it the instruction stands alone.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -68,6 +69,7 @@ class OpenAISpec(ProviderSpec):
     failures: Mapping[str, ErrorRule] = field(default_factory=frozen)
     asks_for_usage: bool = True
     json_schema_models: str | None = ""
+    json_object: bool = True
     stream_only: str | None = None
 
 
@@ -102,7 +104,9 @@ class OpenAICompatible(Adapter):
         changes.extend(self.arrange(chat, messages))
         pattern = self.spec.json_schema_models
         takes_schema = pattern is not None and re.match(pattern, model) is not None
-        messages, format_changes = adapt_response_format(params, messages, takes_schema=takes_schema)
+        messages, format_changes = adapt_response_format(
+            params, messages, takes_schema=takes_schema, takes_object=self.spec.json_object
+        )
         changes.extend(format_changes)
         if chat.param_policy == "strict":
             refuse_changes(self.spec, changes)
@@ -216,7 +220,7 @@ class OpenAICompatible(Adapter):
 
     def to_response(self, chat: ChatRequest, reply: HttpReply) -> ModelResponse:
         """A whole reply as an answer, or the error that it is."""
-        data = self.read_json(chat, reply)
+        data = self.adjust_body(self.read_json(chat, reply))
         if not _are_choices(data.get("choices")):
             text = reply.content[:1000].decode("utf-8", "replace").strip()
             raise self.unreadable(chat, "the answer holds no choices", text, reply.status)
@@ -289,6 +293,10 @@ class OpenAICompatible(Adapter):
     def own_fields(self, data: JSONObject) -> JSONObject:
         """Fields of an answer that this vendor fills under names of its own, read from a body or event."""
         return {}
+
+    def adjust_body(self, raw: JSONObject) -> JSONObject:
+        """A whole body that is no error, put into OpenAI's shape where the vendor has one of its own."""
+        return raw
 
     def adjust_message(self, raw: JSONObject) -> JSONObject:
         """A message or delta as the vendor sent it, with its oddities set right."""

@@ -25,7 +25,7 @@ def schema_of(model: type[Any]) -> JSONObject:
 
 
 def adapt_response_format(
-    params: JSONObject, messages: list[JSONObject], *, takes_schema: bool
+    params: JSONObject, messages: list[JSONObject], *, takes_schema: bool, takes_object: bool = True
 ) -> tuple[list[JSONObject], list[Adaptation]]:
     """Put ``response_format`` into ``params`` as the vendor takes it; the messages may gain an instruction.
 
@@ -39,16 +39,34 @@ def adapt_response_format(
         wanted = params["response_format"] = schema_of(wanted)
     if not isinstance(wanted, dict) or not isinstance(wanted.get("type"), str):
         raise BadRequestError(f"response_format={wanted!r} is neither a dict with a type nor a pydantic model class.")
+    if not takes_object:
+        return _ask_in_words(params, messages, wanted)
     if wanted["type"] != "json_schema" or takes_schema:
         return messages, []
-    schema = (wanted.get("json_schema") or {}).get("schema") or {}
     params["response_format"] = {"type": "json_object"}
-    instruction = (
-        f"Answer with one JSON object that follows this JSON schema:\n{json.dumps(schema, ensure_ascii=False)}"
-    )
+    instruction = _instruction(wanted)
     reason = "the vendor knows json_object only; the schema is in the system message"
     change = adaptation("response_format", "replaced", "json_schema", "json_object", reason)
     return _instruct(messages, instruction), [change]
+
+
+def _ask_in_words(
+    params: JSONObject, messages: list[JSONObject], wanted: JSONObject
+) -> tuple[list[JSONObject], list[Adaptation]]:
+    """For vendors without such a parameter: the prompt alone says it."""
+    del params["response_format"]
+    reason = "the vendor does not know it; what is wanted is in the system message"
+    change = adaptation("response_format", "dropped", wanted["type"], None, reason)
+    if wanted["type"] == "text":
+        return messages, [change]
+    return _instruct(messages, _instruction(wanted)), [change]
+
+
+def _instruction(wanted: JSONObject) -> str:
+    if wanted["type"] != "json_schema":
+        return "Answer with one JSON object and nothing else."
+    schema = (wanted.get("json_schema") or {}).get("schema") or {}
+    return f"Answer with one JSON object that follows this JSON schema:\n{json.dumps(schema, ensure_ascii=False)}"
 
 
 def _instruct(messages: list[JSONObject], instruction: str) -> list[JSONObject]:
