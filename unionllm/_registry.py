@@ -47,6 +47,7 @@ PROVIDERS: Mapping[str, Entry] = MappingProxyType(
             "moonshot", _names("kimi", "moonshotai", "moonshot-ai", moonshotai_cn="cn", kimi_for_coding="coding")
         ),
         "deepseek": Entry("deepseek", _names("deep-seek", "deepseek-ai")),
+        "tiangong": Entry("tiangong", _names("skywork", "skychat", "kunlun", "sky")),
         "local": Entry("local", _names("llamacpp", "llama.cpp")),
     }
 )
