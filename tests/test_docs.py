@@ -74,6 +74,10 @@ def kimi_moderates(request: Recorded) -> Reply:
     return Reply(status=400, json={"error": {"type": "content_filter", "message": "high risk"}})
 
 
+def tiangong_says(request: Recorded) -> Reply:
+    return Reply(json={"code": 200, "trace_id": "t-1", "resp_data": {"reply": TEXT, "status": 3, "finish_reason": 1}})
+
+
 LOCAL = Run(prints=(), sends=(), own_process=True)
 ZHIPU = ("zhipuai", {"model": "glm-5.2"})
 KIMI = ("moonshot", {"model": "kimi-k2.6"})
@@ -195,6 +199,7 @@ RUNS: dict[str, list[list[Run]]] = {
         [Run(prints=(TEXT, "1"), sends=(("qwen", {"enable_thinking": True, "thinking_budget": 500, "stream": True}),))]
     ],
     "docs/providers/doubao": [[Run(prints=(TEXT,), sends=(("doubao", {"thinking": {"type": "disabled"}}),))]],
+    "docs/providers/tiangong": [[Run(prints=(TEXT,), answer=tiangong_says)]],
     "docs/providers/local": [[LOCAL]],
 }
 #: Tested below by itself: its blocks are the files of a package.

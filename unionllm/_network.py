@@ -243,7 +243,8 @@ def _no_answer(error: Exception, place: str, text: str) -> APIConnectionError:
     while cause is not None:
         if isinstance(cause, socket.gaierror):
             return APIConnectionError(
-                f"the name in {place} could not be resolved ({text}). Check base_url and the DNS."
+                f"the name in {place} could not be resolved ({text}). Check base_url and the DNS.",
+                original="gaierror",
             )
         if isinstance(cause, ssl.SSLError):
             message = f"no trusted TLS connection to {place} ({text}). Behind a company proxy, set SSL_CERT_FILE."

@@ -73,6 +73,7 @@ PROVIDERS: Mapping[str, Entry] = MappingProxyType(
                 }
             ),
         ),
+        "tiangong": Entry("tiangong", _names("skywork", "skychat", "kunlun", "sky")),
         "local": Entry("local", _names("llamacpp", "llama.cpp")),
     }
 )

@@ -120,7 +120,8 @@ def check_outcome(case: Case, outcome: Outcome) -> None:
 
 
 def events_of(data: bytes) -> list[bytes]:
-    blank = b"\r\n\r\n" if b"\r\n\r\n" in data else b"\n\n"
+    # JSON lines have no blank lines between them.
+    blank = next((end for end in (b"\r\n\r\n", b"\n\n") if end in data), b"\n")
     return [event + blank for event in data.split(blank) if event]
 
 

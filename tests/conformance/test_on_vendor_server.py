@@ -16,6 +16,7 @@ from cases import Case, Row
 from checks import KEY
 from play import Ask, Outcome, arguments, ask_async, ask_sync
 
+from unionllm._registry import find
 from unionllm.exceptions import APIError, APIStatusError
 from unionllm.testing import Problem, VendorServer, conformance
 from unionllm.testing.vendors import VENDORS, load
@@ -34,8 +35,15 @@ _NOT_PLAYED = {
 @pytest.fixture(scope="module")
 def vendors() -> Iterator[VendorServer]:
     """One server for all of them, with the key that the transcripts plant."""
-    with VendorServer(credentials={name: {"api_key": KEY} for name in _PLAYED}) as server:
+    with VendorServer(credentials={name: _keys(name) for name in _PLAYED}) as server:
         yield server
+
+
+def _keys(provider: str) -> dict[str, str]:
+    """What ``arguments`` sends."""
+    found = find(provider)
+    assert found is not None
+    return {credential.name: KEY for credential in found.adapter.spec.credentials if credential.required}
 
 
 @pytest.fixture(params=[ask_sync, ask_async], ids=["sync", "async"])

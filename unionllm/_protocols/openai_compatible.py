@@ -177,7 +177,7 @@ class OpenAICompatible(Adapter):
 
     def build_embedding_request(self, chat: ChatRequest, texts: list[str], path: str) -> HttpRequest:
         """The HTTP request that has texts embedded."""
-        url = self.url(chat).replace("/chat/completions", path)
+        url = self.url(chat).replace(self.path, path)
         content = encode_body(self.spec, {"model": chat.model, "input": texts, **chat.params, **chat.extra_body})
         return HttpRequest(url=url, headers=self.headers(chat), content=content, secrets=chat.secrets)
 

@@ -51,13 +51,12 @@ class Played(Vendor):
         "500": _problem(500, "internal error"),
         "503": _problem(503, "service unavailable"),
     }
+    # 403 means a wrong key like 401, and 404 that the service is gone: neither has a kind of its own.
     kinds = {
         "auth": "401",
-        "permission": "403",
         "no_balance": "balance",
         "rate_limit": "429",
         "overloaded": "503",
-        "not_found": "404",
         "bad_request": "400",
         "policy": "sensitive",
         "server": "500",
