@@ -1,7 +1,7 @@
 """Each defect of older releases that concerns the providers of today, named after its number in compat.md (c).
 
-X1, X12 and X17 stand in test_importing, test_schema and test_secrets; O6, O7, L1, L2 and L7 in test_compat; X10 and
-X11 in test_exceptions; X4 in test_stream_faults; X5 in test_connections.
+X1, X2, X12 and X17 stand in test_importing, test_schema and test_secrets; O6, O7, L1, L2 and L7 in test_compat; X10
+and X11 in test_exceptions; X4 in test_stream_faults; X5 in test_connections.
 """
 
 from __future__ import annotations
@@ -16,7 +16,14 @@ from replies import MESSAGES, USAGE, answer, arguments, piece
 from server import ScriptedServer, Send, encode_event
 
 from unionllm import UnionLLM, aunionchat, unionchat
-from unionllm.exceptions import AuthenticationError, ServiceUnavailableError, StreamInterruptedError, UnionLLMError
+from unionllm.exceptions import (
+    APIError,
+    AuthenticationError,
+    InsufficientBalanceError,
+    ServiceUnavailableError,
+    StreamInterruptedError,
+    UnionLLMError,
+)
 
 NATIVE = {
     "qwen": "qwen-plus",
@@ -154,6 +161,17 @@ def test_x9_strict_refuses_and_raw_sends_what_adapt_would_leave_out(server: Scri
     assert server.requests[0].json["best_of"] == 3
 
 
+@every_provider
+def test_x13_the_constructors_model_is_enough_and_chat_is_the_same_call(server: ScriptedServer, provider: str) -> None:
+    server.default(json=answer())
+
+    with UnionLLM(**to(server, provider, messages=None)) as client:
+        client.completion(messages=MESSAGES)
+        client.chat(messages=MESSAGES)
+
+    assert [request.json["model"] for request in server.requests] == [NATIVE[provider]] * 2
+
+
 def test_x14_a_file_without_text_is_not_lost(server: ScriptedServer) -> None:
     server.reply(json=answer())
     part = {"type": "file_url", "file_url": {"url": "https://files.example/a.pdf"}}
@@ -262,6 +280,41 @@ def test_o5_an_answer_without_usage_has_none(server: ScriptedServer, provider: s
 
     assert response.usage is None
     assert response.choices[0].message.content == "你好！"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "cls"),
+    [(401, "invalid_api_key", AuthenticationError), (429, "insufficient_quota", InsufficientBalanceError)],
+)
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_b1_a_refusal_of_baichuan_keeps_its_status(
+    server: ScriptedServer, status: int, kind: str, cls: type[APIError], is_stream: bool
+) -> None:
+    server.reply(status=status, json={"error": {"type": kind, "message": "m"}})
+
+    with pytest.raises(cls) as caught:
+        unionchat(**to(server, "baichuan", stream=is_stream))
+
+    assert (caught.value.status_code, caught.value.code) == (status, kind)
+
+
+def test_b1_calls_of_tools_and_the_end_come_through_and_nothing_follows(server: ScriptedServer) -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    message = {"role": "assistant", "content": "", "tool_calls": [call]}
+    server.reply(json=answer(choices=[{"index": 0, "message": message, "finish_reason": "tool_calls"}]))
+    delta = {"role": "assistant", "tool_calls": [{"index": 0, **call}]}
+    server.reply(sse=[piece({"content": "A"}), piece(delta, "tool_calls", usage=USAGE), "[DONE]"])
+
+    whole = unionchat(**to(server, "baichuan"))
+    chunks = list(reading := unionchat(**to(server, "baichuan"), stream=True))
+
+    assert reading.response is not None
+    for response in (whole, reading.response):
+        [choice] = response.choices
+        assert choice.finish_reason == "tool_calls"
+        assert choice.message.tool_calls is not None
+        assert [(made.id, made.function.name) for made in choice.message.tool_calls] == [("c1", "f")]
+    assert [chunk.choices[0].finish_reason for chunk in chunks] == [None, None, "tool_calls"]
 
 
 @every_provider
