@@ -72,6 +72,11 @@ class ErrorRule:
     hint: str = ""
 
 
+def error_rules(table: Mapping[type[APIError], str], *, retryable: bool | None = None) -> dict[str, ErrorRule]:
+    """Codes → meaning, of a table of classes and their codes with blanks between."""
+    return {code: ErrorRule(cls=cls, retryable=retryable) for cls, codes in table.items() for code in codes.split()}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderSpec:
     """Facts of a vendor.
@@ -159,6 +164,7 @@ class ErrorFacts:
     Args:
         codes: the vendor's error code or type → meaning.
         code_patterns: regular expression of whole codes → meaning, for codes that are made of parts; looked at next.
+        code_in_text: regular expression whose first group is the code, for vendors that put it into the message.
         texts: phrase in the message (lower case) → meaning, for codes that mean several things; looked at first.
         statuses: HTTP status → meaning, for statuses of the vendor's own making; looked at when no code is known.
         request_id_headers: where the id of the call stands, in order.
@@ -166,6 +172,7 @@ class ErrorFacts:
 
     codes: Mapping[str, ErrorRule] = field(default_factory=frozen)
     code_patterns: tuple[tuple[str, ErrorRule], ...] = ()
+    code_in_text: str | None = None
     texts: tuple[tuple[str, ErrorRule], ...] = ()
     statuses: Mapping[int, ErrorRule] = field(default_factory=frozen)
     request_id_headers: tuple[str, ...] = ("x-request-id", "request-id", "x-trace-id")

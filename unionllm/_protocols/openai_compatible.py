@@ -59,6 +59,7 @@ class OpenAISpec(ProviderSpec):
             theirs is streamed and joined. None: no model.
         json_schema_models: regular expression of the models (in lower case) whose ``response_format`` may be a
             json_schema; for others it becomes json_object plus an instruction. None: no model.
+        json_object_models: the same for json_object; for others it becomes an instruction alone.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -68,6 +69,7 @@ class OpenAISpec(ProviderSpec):
     failures: Mapping[str, ErrorRule] = field(default_factory=frozen)
     asks_for_usage: bool = True
     json_schema_models: str | None = ""
+    json_object_models: str | None = ""
     stream_only: str | None = None
 
 
@@ -100,9 +102,12 @@ class OpenAICompatible(Adapter):
         )
         changes.extend(message_changes)
         changes.extend(self.arrange(chat, messages))
-        pattern = self.spec.json_schema_models
-        takes_schema = pattern is not None and re.match(pattern, model) is not None
-        messages, format_changes = adapt_response_format(params, messages, takes_schema=takes_schema)
+        messages, format_changes = adapt_response_format(
+            params,
+            messages,
+            takes_schema=_is_one_of(self.spec.json_schema_models, model),
+            takes_object=_is_one_of(self.spec.json_object_models, model),
+        )
         changes.extend(format_changes)
         if chat.param_policy == "strict":
             refuse_changes(self.spec, changes)
@@ -176,7 +181,7 @@ class OpenAICompatible(Adapter):
 
     def only_streams(self, chat: ChatRequest) -> bool:
         """Whether this call is refused unless it is streamed."""
-        return self.spec.stream_only is not None and re.match(self.spec.stream_only, chat.model.lower()) is not None
+        return _is_one_of(self.spec.stream_only, chat.model.lower())
 
     def complete_by_stream(self, chat: ChatRequest) -> Flow[ModelResponse]:
         """The whole answer, streamed and joined."""
@@ -286,6 +291,11 @@ class OpenAICompatible(Adapter):
     def adjust_message(self, raw: JSONObject) -> JSONObject:
         """A message or delta as the vendor sent it, with its oddities set right."""
         return raw
+
+
+def _is_one_of(pattern: str | None, model: str) -> bool:
+    """Whether a model, named in lower case, is one of those that a pattern describes; None describes no model."""
+    return pattern is not None and re.match(pattern, model) is not None
 
 
 def _are_choices(choices: Any) -> bool:

@@ -25,8 +25,8 @@ def check_kind(part: JSONObject, where: str, vendor: str, kinds: Sequence[str]) 
         BadRequestError: it is another one; the message names the known ones.
     """
     if part.get("type") not in kinds:
-        known = f"{', '.join(kinds[:-1])} and {kinds[-1]}"
-        raise BadRequestError(f"{where}: {vendor} takes text, {known} parts, not {part.get('type')!r}.")
+        known = f"{', '.join(('text', *kinds[:-1]))} and {kinds[-1]}"
+        raise BadRequestError(f"{where}: {vendor} takes {known} parts, not {part.get('type')!r}.")
 
 
 def url_of(part: JSONObject) -> str:

@@ -25,9 +25,13 @@ def schema_of(model: type[Any]) -> JSONObject:
 
 
 def adapt_response_format(
-    params: JSONObject, messages: list[JSONObject], *, takes_schema: bool
+    params: JSONObject, messages: list[JSONObject], *, takes_schema: bool, takes_object: bool = True
 ) -> tuple[list[JSONObject], list[Adaptation]]:
     """Put ``response_format`` into ``params`` as the vendor takes it; the messages may gain an instruction.
+
+    Args:
+        takes_schema: whether the model can be held to a schema.
+        takes_object: whether it can be held to JSON at all.
 
     Raises:
         BadRequestError: it is neither a dict with a type nor a pydantic model class.
@@ -39,19 +43,32 @@ def adapt_response_format(
         wanted = params["response_format"] = schema_of(wanted)
     if not isinstance(wanted, dict) or not isinstance(wanted.get("type"), str):
         raise BadRequestError(f"response_format={wanted!r} is neither a dict with a type nor a pydantic model class.")
-    if wanted["type"] != "json_schema" or takes_schema:
+    kind = wanted["type"]
+    if takes_schema if kind == "json_schema" else takes_object:
         return messages, []
+    if takes_object:
+        params["response_format"] = {"type": "json_object"}
+        reason = "the vendor knows json_object only; the schema is in the system message"
+        change = adaptation("response_format", "replaced", kind, "json_object", reason)
+    else:
+        del params["response_format"]
+        reason = "the vendor does not know it; the system message says what is wanted"
+        change = adaptation("response_format", "dropped", kind, None, reason)
+    return _instruct(messages, _instruction(wanted)), [change]
+
+
+def _instruction(wanted: JSONObject) -> str:
+    if wanted["type"] == "json_object":
+        return "Answer with one JSON object."
+    if wanted["type"] != "json_schema":
+        return ""
     schema = (wanted.get("json_schema") or {}).get("schema") or {}
-    params["response_format"] = {"type": "json_object"}
-    instruction = (
-        f"Answer with one JSON object that follows this JSON schema:\n{json.dumps(schema, ensure_ascii=False)}"
-    )
-    reason = "the vendor knows json_object only; the schema is in the system message"
-    change = adaptation("response_format", "replaced", "json_schema", "json_object", reason)
-    return _instruct(messages, instruction), [change]
+    return f"Answer with one JSON object that follows this JSON schema:\n{json.dumps(schema, ensure_ascii=False)}"
 
 
 def _instruct(messages: list[JSONObject], instruction: str) -> list[JSONObject]:
+    if not instruction:
+        return messages
     first = messages[0]
     if first.get("role") == "system" and isinstance(first.get("content"), str):
         return [{**first, "content": f"{first['content']}\n\n{instruction}"}, *messages[1:]]
