@@ -56,6 +56,7 @@ PROVIDERS: Mapping[str, Entry] = MappingProxyType(
                 }
             ),
         ),
+        "minimax": Entry("minimax", _names("minimaxi", "mini-max", "hailuo", "abab", minimax_cn="cn")),
         "local": Entry("local", _names("llamacpp", "llama.cpp")),
     }
 )
