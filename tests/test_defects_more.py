@@ -6,7 +6,6 @@ The rest stands in test_defects.py. A1, Y1, Y2, G1, Z1 and Z2 concern the agent 
 from __future__ import annotations
 
 import copy
-import json
 import subprocess
 import sys
 import time
@@ -16,7 +15,6 @@ from typing import Any
 import pytest
 from server import ScriptedServer
 
-import unionllm
 from unionllm import UnionLLM, exceptions, unionchat
 from unionllm.schema import Context, ModelResponse, Usage
 from unionllm.testing import VendorServer
@@ -147,18 +145,37 @@ def test_t1_tiangong_tells_errors_and_leaves_the_callers_roles(vendor_server: Ve
             unionchat(**{**given, **wrong_key(vendor_server, "tiangong"), "stream": stream})
 
 
+def test_n1_minimax_tells_errors_in_a_200_and_reads_any_stream(vendor_server: VendorServer) -> None:
+    vendor_server.fault("no_balance", vendor="minimax", place="in_200")
+    with pytest.raises(exceptions.InsufficientBalanceError):
+        unionchat(**to(vendor_server, "minimax", "MiniMax-M3"))
+
+    for _ in range(2):
+        vendor_server.reply(text=["一", "二"], usage={"prompt": 3, "completion": 4})
+    chunks = list(unionchat(**to(vendor_server, "minimax", "MiniMax-M3", stream=True)))
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "一二"
+    usage = unionchat(**to(vendor_server, "minimax", "MiniMax-M3")).usage
+    assert usage is not None
+    assert (usage.prompt_tokens, usage.completion_tokens) == (3, 4)
+
+
 # The LiteLLM bridge.
 
 
 def _litellm(server: ScriptedServer, **more: Any) -> dict[str, Any]:
-    given = {"provider": "mistral", "model": "mistral-tiny", "api_key": "sk-test", "base_url": server.url}
+    given = {"provider": "openai", "model": "gpt-4o-mini", "api_key": "sk-test", "base_url": server.url}
     return {**given, "messages": MESSAGES, "max_retries": 0, **more}
 
 
+def test_l2_apk_key_is_the_key(vendor_server: VendorServer) -> None:
+    given = to(vendor_server, "minimax", "MiniMax-M3")
+    given["apk_key"] = given.pop("api_key")
+
+    assert unionchat(**given).choices[0].message.content
+
+
 def test_l3_providers_that_litellm_knows_are_reached(server: ScriptedServer) -> None:
-    server.reply(
-        json={"id": "1", "model": "m", "choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]}
-    )
+    server.reply(json={"id": "1", "model": "m", "choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]})
 
     answer = unionchat(**_litellm(server, provider="hosted_vllm", model="org/m"))
 
@@ -186,10 +203,10 @@ def test_l5_litellms_errors_are_ours_and_no_banner_is_printed(
 
 
 def test_l6_the_model_has_no_prefix(server: ScriptedServer) -> None:
-    reply = {"id": "1", "model": "mistral-tiny", "choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]}
+    reply = {"id": "1", "model": "org/m", "choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]}
     server.reply(json=reply)
 
-    assert unionchat(**_litellm(server)).model == "mistral-tiny"
+    assert unionchat(**_litellm(server, provider="hosted_vllm", model="org/m")).model == "org/m"
 
 
 def test_every_defect_of_the_list_has_a_test_named_after_it() -> None:
@@ -198,4 +215,3 @@ def test_every_defect_of_the_list_has_a_test_named_after_it() -> None:
     texts = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
 
     assert [number for number in numbers if f"def test_{number}_" not in texts] == []
-    assert json.dumps(unionllm.__version__)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from unionllm._protocols.think_tags import ThinkTags, split_thoughts
+from unionllm._protocols.think_tags import split_thoughts
+from unionllm._protocols.thoughts import ThinkTags
 
 #: Text → the answer, and the thoughts.
 CASES = {
@@ -29,7 +30,7 @@ CASES = {
 def read(pieces: list[str]) -> tuple[str, str]:
     tags = ThinkTags()
     told = [*(tags.feed(piece) for piece in pieces), tags.end()]
-    return "".join(answer for answer, _ in told), "".join(thought for _, thought in told)
+    return "".join(answer for _, answer in told), "".join(thought for thought, _ in told)
 
 
 @pytest.mark.parametrize("text", CASES)
@@ -45,8 +46,8 @@ def test_nothing_is_held_back_without_need() -> None:
     tags = ThinkTags()
 
     assert [tags.feed(piece) for piece in ("<think>", "a", "b ", "c", "</think>", "d", " ", "e")] == [
-        *(("", ""), ("", "a"), ("", "b"), ("", " c"), ("", "")),
-        *(("d", ""), (" ", ""), ("e", "")),
+        *(("", ""), ("a", ""), ("b", ""), (" c", ""), ("", "")),
+        *(("", "d"), ("", " "), ("", "e")),
     ]
 
 

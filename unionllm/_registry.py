@@ -74,6 +74,7 @@ PROVIDERS: Mapping[str, Entry] = MappingProxyType(
             ),
         ),
         "tiangong": Entry("tiangong", _names("skywork", "skychat", "kunlun", "sky")),
+        "minimax": Entry("minimax", _names("minimaxi", "mini-max", "hailuo", "abab", minimax_cn="cn")),
         "local": Entry("local", _names("llamacpp", "llama.cpp")),
     }
 )

@@ -20,6 +20,7 @@ _ARK = (
 ACCEPTED: Mapping[str, Mapping[str, str]] = {
     "zhipuai-zhipuai": {"response_format": _NULL, "thinking": _NULL},
     "ark-doubao": dict.fromkeys(_ARK.split(), _NULL),
+    "openai-minimax": {"reasoning_split": "ours keeps thoughts out of the text, which the SDK knows nothing of"},
     "openai-zhipuai": {
         "messages[0].content[1].image_url.url": "Zhipu takes bare base64, as its own SDK sends it; a data URL is"
         " documented for some of its models only",

@@ -199,6 +199,7 @@ class ErrorFacts:
     Args:
         codes: the vendor's error code or type → meaning.
         code_patterns: regular expression of whole codes → meaning, for codes that are made of parts; looked at next.
+        code_in_text: regular expression whose first group is the code, for vendors that put it into the message.
         texts: phrase in the message (lower case) → meaning, for codes that mean several things; looked at first.
         statuses: HTTP status → meaning, for statuses of the vendor's own making; looked at when no code is known.
         request_id_headers: where the id of the call stands, in order.
@@ -207,6 +208,7 @@ class ErrorFacts:
 
     codes: Mapping[str, ErrorRule] = field(default_factory=frozen)
     code_patterns: tuple[tuple[str, ErrorRule], ...] = ()
+    code_in_text: str | None = None
     texts: tuple[tuple[str, ErrorRule], ...] = ()
     statuses: Mapping[int, ErrorRule] = field(default_factory=frozen)
     request_id_headers: tuple[str, ...] = ("x-request-id", "request-id", "x-trace-id")

@@ -88,7 +88,8 @@ def details(data: Any) -> tuple[str, str, str]:
         error = data["errors"][0]
     if not isinstance(error, dict):
         return str(data.get("code") or ""), "", str(error)
-    code = error.get("code") or error.get("status_code") or error.get("error_code") or data.get("error_code") or ""
+    names = ("code", "status_code", "error_code", "http_code")
+    code = next((error[name] for name in names if error.get(name)), None) or data.get("error_code") or ""
     message = next(
         (str(error[key]) for key in ("message", "msg", "status_msg", "error_msg", "detail") if error.get(key)), ""
     )
@@ -116,6 +117,8 @@ def refusal(
         now: when it came, in Unix seconds.
     """
     code, kind, message = details(data)
+    written = re.search(facts.code_in_text, message) if facts.code_in_text else None
+    code = written[1] if written else code
     rule = _classify(facts, code, kind, message, status)
     made = redact(message.strip() or f"HTTP {status} without a word", chat.secrets)
     said = [f"code {code}"] if code else []

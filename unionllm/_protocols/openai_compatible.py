@@ -70,7 +70,7 @@ class OpenAISpec(ProviderSpec):
     failures: Mapping[str, ErrorRule] = field(default_factory=frozen)
     asks_for_usage: bool = True
     json_schema_models: str | None = ""
-    json_object_models: str = ""
+    json_object_models: str | None = ""
     stream_only: str | None = None
 
 
@@ -104,12 +104,11 @@ class OpenAICompatible(Adapter):
             chat.messages, self.spec.messages, thinks=family.is_on(params), adapt_part=self.part_rule(chat)
         )
         changes.extend(message_changes)
-        pattern = self.spec.json_schema_models
         messages, format_changes = adapt_response_format(
             params,
             messages,
-            takes_schema=pattern is not None and re.match(pattern, model) is not None,
-            takes_object=re.match(self.spec.json_object_models, model) is not None,
+            takes_schema=_is_one_of(self.spec.json_schema_models, model),
+            takes_object=_is_one_of(self.spec.json_object_models, model),
         )
         changes.extend(format_changes)
         # Last, since the instruction about the format may have become one more system message.
@@ -192,7 +191,7 @@ class OpenAICompatible(Adapter):
 
     def only_streams(self, chat: ChatRequest) -> bool:
         """Whether this call is refused unless it is streamed."""
-        return self.spec.stream_only is not None and re.match(self.spec.stream_only, chat.model.lower()) is not None
+        return _is_one_of(self.spec.stream_only, chat.model.lower())
 
     def complete_by_stream(self, chat: ChatRequest) -> Flow[ModelResponse]:
         """The whole answer, streamed and joined."""
@@ -312,6 +311,11 @@ class OpenAICompatible(Adapter):
     def adjust_message(self, raw: JSONObject) -> JSONObject:
         """A message or delta as the vendor sent it, with its oddities set right."""
         return raw
+
+
+def _is_one_of(pattern: str | None, model: str) -> bool:
+    """Whether a model, named in lower case, is one of those that a pattern describes; None describes no model."""
+    return pattern is not None and re.match(pattern, model) is not None
 
 
 def _are_choices(choices: Any) -> bool:

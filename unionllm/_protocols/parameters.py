@@ -184,7 +184,7 @@ class Thinking:
 
     Args:
         models: regular expression, matched at the start of the model's name in lower case.
-        types: values of ``thinking.type`` that the family knows; none: it has no such switch.
+        types: values of ``thinking.type`` that the family knows, the one for "on" first; none: it has no such switch.
         efforts: ``reasoning_effort`` → the vendor's word for it; none: it knows no levels. The entry "none" says what
             "do not think" becomes for a family without any other switch.
         always: it cannot be told not to think.
@@ -266,6 +266,7 @@ class Thinking:
         ]
         if kind not in self.types:
             sent["type"] = self.types[0]
+        if kind not in ("enabled", *self.types):
             changes.append(adaptation("thinking.type", "replaced", kind, self.types[0], f"it takes {self.types}"))
         params["thinking"] = sent
         return changes
