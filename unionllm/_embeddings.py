@@ -58,8 +58,9 @@ def build_embedding_route(given: Mapping[str, Any], environ: Mapping[str, str]) 
     if facts is None:
         offered = ", ".join(name for name in _registry.native_names() if _offers(name))
         raise ProviderError(f"{route.chat.provider} offers no embeddings. These do: {offered}; others go to LiteLLM.")
-    adapter: Any = found.adapter
-    return replace(route, backend=NativeEmbeddings(adapter, facts, texts))
+    adapter: Any
+    adapter, chat = found.adapter.for_embeddings(route.chat)
+    return replace(route, chat=chat, backend=NativeEmbeddings(adapter, facts, texts))
 
 
 def _offers(name: str) -> bool:

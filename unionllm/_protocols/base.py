@@ -170,6 +170,10 @@ class Adapter(ABC):
         yield from ()
         return chat
 
+    def for_embeddings(self, chat: ChatRequest) -> tuple[Adapter, ChatRequest]:
+        """Who embeds texts, and the call as it is asked: for vendors whose chats may go elsewhere."""
+        return self, chat
+
     @abstractmethod
     def complete(self, chat: ChatRequest) -> Flow[ModelResponse]:
         """The whole answer, as a flow."""

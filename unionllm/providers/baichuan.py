@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from .._protocols import means
 from .._protocols.arranging import fold_system, merge_neighbours
-from .._protocols.base import Credential, ErrorFacts, JSONObject, Region, frozen
+from .._protocols.base import Credential, EmbeddingFacts, ErrorFacts, JSONObject, Region, frozen
 from .._protocols.openai_compatible import OpenAICompatible, OpenAISpec, refuse_changes
 from .._protocols.openai_messages import refuse_part
 from .._protocols.parameters import Clamp, Drop, NoneMeansNoTools, Only, Rename, Thinking, adaptation
@@ -102,6 +102,7 @@ adapter = Baichuan(
         credentials=(Credential(env=("BAICHUAN_API_KEY",)),),
         base_url_env=("BAICHUAN_API_BASE",),
         docs="https://platform.baichuan-ai.com/docs/api",
+        embeddings=EmbeddingFacts(batch=16),
         rules=(
             Rename("max_completion_tokens", "max_tokens"),
             Clamp(name="temperature", low=0, high=1),

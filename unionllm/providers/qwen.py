@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .._protocols import dashscope, means
-from .._protocols.base import Adapter, Credential, ErrorFacts, ErrorRule, Region, frozen
+from .._protocols.base import Adapter, Credential, EmbeddingFacts, ErrorFacts, ErrorRule, Region, frozen
 from .._protocols.openai_compatible import OpenAISpec
 from .._protocols.parameters import Clamp, Drop, Rename, Rule, Thinking
 from .._wire import ChunkParser, Flow, HttpRequest, WebSocketRequest
@@ -92,6 +92,10 @@ class Qwen(Adapter):
         if wanted == _NATIVE and region is not None:
             raise BadRequestError(f"region {region.name!r} has no native protocol. Leave protocol= out.")
         return url
+
+    def for_embeddings(self, chat: ChatRequest) -> tuple[Adapter, ChatRequest]:
+        """See ``Adapter``. Texts are embedded by the compatible protocol alone."""
+        return self._compatible, replace(chat, base_url=self._base(chat.base_url, _COMPATIBLE))
 
     def make_ready(self, chat: ChatRequest) -> Flow[ChatRequest]:
         """See ``Adapter``."""
@@ -208,6 +212,7 @@ adapter = Qwen(
             "DASHSCOPE_API_BASE",
         ),
         docs="https://help.aliyun.com/zh/model-studio",
+        embeddings=EmbeddingFacts(batch=10, batches=((r"text-embedding-v[12]", 25),)),
         rules=(*_RULES, Clamp(name="seed", low=0, high=2**31 - 1)),
         thinking=(
             Thinking(models=_ALWAYS, types=(), always=True),

@@ -72,6 +72,7 @@ class Played(OpenAILike):
         "knowledge_base": Shape({"ids": ListOf(Text())}),
         "metadata": Anything(),
     }
+    embeds: ClassVar[Mapping[str, int]] = {"Baichuan-Text-Embedding": 16}
     refuses_unknown = True
     list_roles = frozenset()
     usage_at = "finish"

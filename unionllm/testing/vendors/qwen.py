@@ -41,6 +41,7 @@ class Played(OpenAILike):
         "audio": Shape({"voice": Text(low=1), "format": OneOf("wav")}),
     }
     ignored = frozenset({"user", "max_completion_tokens", "reasoning_effort", "logit_bias"})
+    embeds: ClassVar[Mapping[str, int]] = {"text-embedding-v4": 10, "text-embedding-v3": 10, "text-embedding-v2": 25}
     list_roles = frozenset({"system", "user", "assistant", "tool"})
 
     def answer(self, request: Incoming, desk: Desk) -> Reply:
