@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ._wire import Secret
@@ -44,18 +44,37 @@ def resolve(spec: ProviderSpec, given: Mapping[str, Any], environ: Mapping[str, 
         BadRequestError: one cannot be sent in a header.
     """
     own = {credential.name for credential in spec.credentials}
-    found: dict[str, str] = {}
-    for credential in spec.credentials:
-        names = [name for name in KEY_SPELLINGS if name not in own] if credential.name == "api_key" else []
-        values = [given.get(name) for name in (credential.name, *names)] + [
-            environ.get(name) for name in credential.env
-        ]
-        value = next((value for value in values if value not in (None, "")), None)
-        if value is not None:
-            found[credential.name] = _check(spec, credential, value)
-        elif credential.required:
-            raise _missing(spec, credential, host)
-    return found
+    told = {one.name: _first(given, [one.name, *_spellings(one, own)]) for one in spec.credentials}
+    found = {
+        one.name: _first(environ, one.env) if told[one.name] is None else told[one.name] for one in spec.credentials
+    }
+    wanted = _choose(spec.credential_sets, told, found)
+    missing = [one for one in spec.credentials if one.name in wanted and found[one.name] is None]
+    if missing:
+        raise _missing(spec, missing, host)
+    # Those of the other ways to say who is calling stay here.
+    unused = {name for names in spec.credential_sets for name in names}.difference(wanted)
+    return {
+        one.name: _check(spec, one, found[one.name])
+        for one in spec.credentials
+        if one.name not in unused and found[one.name] is not None
+    }
+
+
+def _spellings(credential: Credential, own: Iterable[str]) -> list[str]:
+    return [name for name in KEY_SPELLINGS if name not in own] if credential.name == "api_key" else []
+
+
+def _first(values: Mapping[str, Any], names: Iterable[str]) -> Any:
+    return next((value for value in map(values.get, names) if value not in (None, "")), None)
+
+
+def _choose(sets: Sequence[tuple[str, ...]], told: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[str, ...]:
+    """The set of names to call with: one that arguments speak of, else one that the environment holds whole."""
+    named = [names for names in sets if any(told[name] is not None for name in names)]
+    whole = [names for names in sets if all(found[name] is not None for name in names)]
+    both = [names for names in named if names in whole]
+    return next(iter((*both, *named, *whole)), sets[0])
 
 
 def _check(spec: ProviderSpec, credential: Credential, value: Any) -> Secret:
@@ -70,10 +89,13 @@ def _check(spec: ProviderSpec, credential: Credential, value: Any) -> Secret:
     return Secret(stripped)
 
 
-def _missing(spec: ProviderSpec, credential: Credential, host: str) -> AuthenticationError:
-    variables = " or ".join(credential.env)
+def _missing(spec: ProviderSpec, missing: Sequence[Credential], host: str) -> AuthenticationError:
+    names = " and ".join(one.name for one in missing)
+    arguments = " and ".join(f"{one.name}=…" for one in missing)
+    variables = " and ".join(" or ".join(one.env) for one in missing if one.env)
+    how = f"Pass {arguments}, or set {variables}" if variables else f"Pass {arguments}"
     return AuthenticationError(
-        f"{spec.name}: Missing API key: no {credential.name} for {host}. Pass {credential.name}=… or set {variables} "
+        f"{spec.name}: Missing API key: no {names} for {host}. {how} "
         f"(keys are made at {spec.console}). 缺少密钥：请在 {spec.console} 创建。",
         provider=spec.name,
     )

@@ -104,6 +104,7 @@ def describe() -> list[dict[str, Any]]:
                 "aliases": sorted(PROVIDERS[name].aliases) if name in PROVIDERS else [],
                 "env": [list(credential.env) for credential in spec.credentials],
                 "credentials": [credential.name for credential in spec.credentials],
+                "required": list(spec.credential_sets[0]),
                 "base_url": spec.base_url,
                 "regions": {region.name: region.base_url for region in spec.regions},
                 "docs": spec.docs,

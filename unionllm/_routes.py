@@ -319,9 +319,15 @@ def merge_args(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any
         if any(own.get(name) is not None for name in group):
             kept = {name: value for name, value in kept.items() if name not in group}
     if is_other:
-        foreign = _OF_ONE_PROVIDER | CREDENTIAL_NAMES
+        foreign = _OF_ONE_PROVIDER | CREDENTIAL_NAMES | _credentials_of(provider_of(base))
         kept = {name: value for name, value in kept.items() if name not in foreign and not name.isupper()}
     return {**kept, **own}
+
+
+def _credentials_of(provider: str) -> set[str]:
+    """What a provider alone takes for a credential, or as a setting beside one."""
+    found = _registry.find(provider) if provider else None
+    return set() if found is None else {credential.name for credential in found.adapter.spec.credentials}
 
 
 def read_fallbacks(given: Any) -> list[Mapping[str, Any]]:

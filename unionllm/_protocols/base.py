@@ -37,7 +37,7 @@ class Credential:
     Args:
         name: the keyword argument.
         env: environment variables that may hold it, in order.
-        required: whether a call without it makes no sense.
+        required: whether a call without it makes no sense, unless one of the spec's ``alternatives`` is given.
     """
 
     name: str = "api_key"
@@ -89,6 +89,8 @@ class ProviderSpec:
         name: as the user types it.
         title: as people call it.
         regions: the first one is the default.
+        credentials: all that the vendor knows, optional settings of the account among them.
+        alternatives: sets of names, any one of which does in place of the required credentials.
         base_url_env: environment variables that may replace the default base URL.
         docs: the vendor page that the adapter follows, and the day it was read.
         default_model: used when the caller names none; None means that a model must be named.
@@ -99,6 +101,7 @@ class ProviderSpec:
     title: str
     regions: tuple[Region, ...]
     credentials: tuple[Credential, ...] = ()
+    alternatives: tuple[tuple[str, ...], ...] = ()
     base_url_env: tuple[str, ...] = ()
     docs: str = ""
     docs_read: str = "2026-11-23"
@@ -109,6 +112,11 @@ class ProviderSpec:
     def base_url(self) -> str:
         """Base URL of the default region."""
         return self.regions[0].base_url
+
+    @property
+    def credential_sets(self) -> tuple[tuple[str, ...], ...]:
+        """Names of credentials, a set for each way to say who is calling; the usual way first."""
+        return (tuple(one.name for one in self.credentials if one.required), *self.alternatives)
 
     def region(self, name: str) -> Region | None:
         """The region of that name."""
