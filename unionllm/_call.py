@@ -39,14 +39,26 @@ class NativeBackend:
 
     def answer(self, chat: ChatRequest, deadline: Deadline) -> Flow[ModelResponse]:
         """The whole answer."""
-        chat = yield from self.adapter.make_ready(chat)
-        return (yield from self.adapter.complete(chat))
+        return (yield from self._ask(chat, self.adapter.complete))
 
     def stream(self, chat: ChatRequest, deadline: Deadline) -> Flow[Any]:
         """An opened stream of chunks, the first one received."""
-        chat = yield from self.adapter.make_ready(chat)
+        return (yield from self._ask(chat, self._open))
+
+    def _open(self, chat: ChatRequest) -> Flow[Any]:
         request = yield from self.adapter.open_stream(chat)
         return (yield OpenStream(request=request, parser=self.adapter.chunk_parser(chat)))
+
+    def _ask(self, chat: ChatRequest, ask: Callable[[ChatRequest], Flow[T]]) -> Flow[T]:
+        """Ask, and once more if the adapter has given up a token that was refused."""
+        ready = yield from self.adapter.make_ready(chat)
+        try:
+            return (yield from ask(ready))
+        except APIError as error:
+            if not self.adapter.renew(ready, error):
+                raise
+        ready = yield from self.adapter.make_ready(chat)
+        return (yield from ask(ready))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

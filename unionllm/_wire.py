@@ -46,13 +46,18 @@ class Headers(dict[str, str]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequest:
-    """One HTTP request. ``secrets`` are values that must not be logged, wherever they may come back."""
+    """One HTTP request.
+
+    ``secrets`` are values that must not be logged, wherever they may come back. ``hides_reply``: the answer holds a
+    new secret, so its body is not logged at all.
+    """
 
     url: str
     method: str = "POST"
     headers: Headers = field(default_factory=Headers)
     content: bytes | None = field(default=None, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    hides_reply: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -154,6 +154,15 @@ class Adapter(ABC):
         yield from ()
         return chat
 
+    def renew(self, chat: ChatRequest, error: APIError) -> bool:
+        """Whether to begin again at once, with ``make_ready``: a token that it got has turned out to be no good.
+
+        Args:
+            chat: what ``make_ready`` returned.
+            error: what the vendor said to it.
+        """
+        return False
+
     @abstractmethod
     def complete(self, chat: ChatRequest) -> Flow[ModelResponse]:
         """The whole answer, as a flow."""

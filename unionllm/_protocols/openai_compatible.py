@@ -216,7 +216,7 @@ class OpenAICompatible(Adapter):
 
     def to_response(self, chat: ChatRequest, reply: HttpReply) -> ModelResponse:
         """A whole reply as an answer, or the error that it is."""
-        data = self.read_json(chat, reply)
+        data = self.adjust_body(self.read_json(chat, reply))
         if not _are_choices(data.get("choices")):
             text = reply.content[:1000].decode("utf-8", "replace").strip()
             raise self.unreadable(chat, "the answer holds no choices", text, reply.status)
@@ -289,6 +289,14 @@ class OpenAICompatible(Adapter):
     def own_fields(self, data: JSONObject) -> JSONObject:
         """Fields of an answer that this vendor fills under names of its own, read from a body or event."""
         return {}
+
+    def adjust_body(self, raw: JSONObject) -> JSONObject:
+        """A body or event as the vendor sent it, in OpenAI's shape."""
+        return raw
+
+    def adjust_choice(self, raw: JSONObject) -> JSONObject:
+        """A choice as the vendor sent it, with its oddities set right."""
+        return raw
 
     def adjust_message(self, raw: JSONObject) -> JSONObject:
         """A message or delta as the vendor sent it, with its oddities set right."""

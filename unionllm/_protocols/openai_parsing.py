@@ -148,7 +148,7 @@ def parse_message(raw: JSONObject, make_id: MakeId) -> Message:
 
 def parse_response(dialect: OpenAICompatible, chat: ChatRequest, data: JSONObject) -> ModelResponse:
     """A whole body that is known to be no error."""
-    raw_choices = [raw for raw in data.get("choices") or [] if isinstance(raw, dict)]
+    raw_choices = [dialect.adjust_choice(raw) for raw in data.get("choices") or [] if isinstance(raw, dict)]
     choices = []
     for position, raw in enumerate(raw_choices):
         word = raw.get("finish_reason") or None
@@ -283,7 +283,7 @@ class OpenAIChunkParser:
             raise self._dialect.unreadable(self._chat, "an event of the stream is no JSON object", text)
         if self._dialect.is_error(data):
             raise self._dialect.error(self._chat, data, reply=self._reply, event=event)
-        return self._chunk(data)
+        return self._chunk(self._dialect.adjust_body(data))
 
     def _chunk(self, data: JSONObject) -> Iterable[ModelResponseChunk]:
         if not self._head:
@@ -315,6 +315,7 @@ class OpenAIChunkParser:
         }
 
     def _choice(self, raw: JSONObject) -> StreamingChoices | None:
+        raw = self._dialect.adjust_choice(raw)
         index = _count(raw.get("index")) or 0
         if raw.get("usage"):
             self._usage = self._dialect.usage(raw["usage"]) or self._usage

@@ -110,11 +110,13 @@ class AtMost:
 
     Args:
         size: bytes that an entry may have; longer ones are left out, since cut short they would mean something else.
+        length: characters that it may have, likewise.
     """
 
     name: str
     count: int
     size: int | None = None
+    length: int | None = None
 
     def apply(self, params: JSONObject, model: str) -> Iterable[Adaptation]:
         """See ``Rule``."""
@@ -125,14 +127,19 @@ class AtMost:
         params[self.name] = sent = [entry for entry in entries if self._fits(entry)][: self.count]
         if len(sent) == len(entries):
             return []
-        reason = f"the vendor takes {self.count} at most" + (f", of {self.size} bytes each" if self.size else "")
+        limit = f"{self.size} bytes" if self.size else f"{self.length} characters" if self.length else ""
+        reason = f"the vendor takes {self.count} at most" + (f", of {limit} each" if limit else "")
         if not sent:
             del params[self.name]
             return [adaptation(self.name, "dropped", entries, None, reason)]
         return [adaptation(self.name, "clamped", entries, sent, reason)]
 
     def _fits(self, entry: Any) -> bool:
-        return self.size is None or not isinstance(entry, str) or len(entry.encode("utf-8")) <= self.size
+        if not isinstance(entry, str):
+            return True
+        return (self.size is None or len(entry.encode("utf-8")) <= self.size) and (
+            self.length is None or len(entry) <= self.length
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
