@@ -192,10 +192,12 @@ class SyncTransport:
 
     def _send(self, step: HttpRequest, deadline: Deadline) -> httpx.Response:
         try:
-            request = _build_request(step, deadline, self._client)
+            # Not kept in a variable: a traceback would show its URL, and a query may hold a token.
             if self._client is None:
-                return self._connections.send(request)
-            response = self._client.send(request, stream=True, follow_redirects=False)
+                return self._connections.send(_build_request(step, deadline, None))
+            response = self._client.send(
+                _build_request(step, deadline, self._client), stream=True, follow_redirects=False
+            )
             ask_at_every_read(response, deadline)
             return response
         except NETWORK_ERRORS as error:
@@ -309,10 +311,12 @@ class AsyncTransport:
 
     async def _send(self, step: HttpRequest, deadline: Deadline) -> httpx.Response:
         try:
-            request = _build_request(step, deadline, self._client)
+            # Not kept in a variable: a traceback would show its URL, and a query may hold a token.
             if self._client is None:
-                return await self._connections.send(request)
-            response = await self._client.send(request, stream=True, follow_redirects=False)
+                return await self._connections.send(_build_request(step, deadline, None))
+            response = await self._client.send(
+                _build_request(step, deadline, self._client), stream=True, follow_redirects=False
+            )
             ask_at_every_read(response, deadline)
             return response
         except NETWORK_ERRORS as error:

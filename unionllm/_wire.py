@@ -21,6 +21,8 @@ from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
+from ._urls import place_of
+
 if TYPE_CHECKING:
     from ._framing import Event
     from .schema import ModelResponseChunk
@@ -58,6 +60,10 @@ class HttpRequest:
     content: bytes | None = field(default=None, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
     hides_reply: bool = False
+
+    def __repr__(self) -> str:
+        # A query may hold a token.
+        return f"HttpRequest({self.method} {place_of(self.url)}, headers={self.headers!r})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -248,6 +248,7 @@ class OpenAIChunkParser:
         self._started: set[int] = set()
         self._calls: dict[int, ToolCallIndexes] = {}
         self._late: JSONObject = {}
+        self._late_of: dict[int, JSONObject] = {}
         self._own: JSONObject = {}
         self._reply: HttpReply | None = None
 
@@ -290,11 +291,8 @@ class OpenAIChunkParser:
             self._head = self._first_head(data)
         if data.get("usage"):
             self._usage = self._dialect.usage(data["usage"]) or self._usage
-        choices = []
-        for raw in data.get("choices") or ():
-            choice = self._choice(raw) if isinstance(raw, dict) else None
-            if choice is not None:
-                choices.append(choice)
+        made = [self._choice(raw) for raw in data.get("choices") or () if isinstance(raw, dict)]
+        choices = [choice for choice in made if choice is not None]
         extra = _extra(data, _BODY_FIELDS)
         self._own.update(own := self._dialect.own_fields(data))
         if not choices:
@@ -325,11 +323,12 @@ class OpenAIChunkParser:
         delta = raw.get("delta")
         if delta is None and index not in self._started:
             delta = raw.get("message")
-        made = self._delta(index, delta or {})
+        made, extra = self._delta(index, delta or {}), _extra(raw, _CHOICE_FIELDS)
         if made is None and raw.get("logprobs") is None:
+            self._late_of.setdefault(index, {}).update(extra)
             return None
         known = {"index": index, "delta": made or Delta.build({}), "logprobs": raw.get("logprobs")}
-        return StreamingChoices.build(known, _extra(raw, _CHOICE_FIELDS))
+        return StreamingChoices.build(known, extra)
 
     def _delta(self, index: int, raw: JSONObject) -> Delta | None:
         raw = self._dialect.adjust_message(raw)
@@ -376,20 +375,18 @@ class OpenAIChunkParser:
             raise APIResponseError(f"{chat.provider}: the stream ended without a single chunk. Ask again.")
         for word in self._finished.values():
             dialect.check_finish(chat, word)
-        choices = [
-            StreamingChoices.build(
-                {
-                    "index": index,
-                    "delta": Delta.build({}),
-                    "finish_reason": dialect.finish_reason(word),
-                    "provider_finish_reason": word,
-                }
-            )
-            for index, word in sorted(self._finished.items())
-        ] or [StreamingChoices.build({"index": 0, "delta": Delta.build({})})]
+        choices = [self._last(index, word) for index, word in sorted(self._finished.items())]
+        choices = choices or [StreamingChoices.build({"index": 0, "delta": Delta.build({})})]
         known = {**self._head, "choices": choices, "usage": self._usage, "adaptations": list(chat.adaptations) or None}
         known.update(self._own)
         return (ModelResponseChunk.build(known, self._late),)
+
+    def _last(self, index: int, word: str) -> StreamingChoices:
+        # Of an answer without a word, this is the first piece too.
+        delta = Delta.build({} if index in self._started else {"role": "assistant"})
+        finish = self._dialect.finish_reason(word)
+        known = {"index": index, "delta": delta, "finish_reason": finish, "provider_finish_reason": word}
+        return StreamingChoices.build(known, self._late_of.get(index, {}))
 
 
 def parse_json(content: bytes) -> Any:
