@@ -172,6 +172,9 @@ RUNS: dict[str, list[list[Run]]] = {
         [Run(prints=(TEXT, "1"), sends=(("moonshot", {"thinking": {"type": "disabled"}}),))],
     ],
     "docs/providers/deepseek": [[Run(prints=(THOUGHT, TEXT, "1"), sends=(BOTH_THINK,))]],
+    "docs/providers/wenxin": [
+        [Run(prints=(TEXT,), sends=(("wenxin", {"web_search": {"enable": True}, "enable_thinking": False}),))]
+    ],
     "docs/providers/local": [[LOCAL]],
 }
 #: Tested below by itself: its blocks are the files of a package.

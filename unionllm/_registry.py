@@ -47,6 +47,7 @@ PROVIDERS: Mapping[str, Entry] = MappingProxyType(
             "moonshot", _names("kimi", "moonshotai", "moonshot-ai", moonshotai_cn="cn", kimi_for_coding="coding")
         ),
         "deepseek": Entry("deepseek", _names("deep-seek", "deepseek-ai")),
+        "wenxin": Entry("wenxin", _names("qianfan", "baidu", "ernie", "baidu_v2", "wenxinworkshop")),
         "local": Entry("local", _names("llamacpp", "llama.cpp")),
     }
 )

@@ -20,7 +20,12 @@ from .chat import providers, unionchat
 from .exceptions import ProviderError, UnionLLMError
 
 #: A model of each vendor that answers a first question cheaply, for ``chat`` without ``--model``.
-_FIRST_MODELS = {"zhipuai": "glm-4.7-flash", "moonshot": "kimi-k2.6", "deepseek": "deepseek-v4-flash"}
+_FIRST_MODELS = {
+    "zhipuai": "glm-4.7-flash",
+    "moonshot": "kimi-k2.6",
+    "deepseek": "deepseek-v4-flash",
+    "wenxin": "ernie-4.5-turbo-128k",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,11 +14,20 @@ ACCEPTED: Mapping[str, Mapping[str, str]] = {
         "response_format": "the SDK sends null for what was not given; we leave it out",
         "thinking": "the SDK sends null for what was not given; we leave it out",
     },
+    "qianfan-wenxin": {
+        "extra_parameters.request_source": "the SDK tells its name and version; the page asks for nothing like it",
+        "stream": "the SDK says false where we leave it out",
+        "messages[2].content": "V1 wants the result of a function as JSON; its SDK hands on what it is given",
+    },
     "openai-zhipuai": {
         "messages[0].content[1].image_url.url": "Zhipu takes bare base64, as its own SDK sends it; a data URL is"
         " documented for some of its models only",
     },
 }
+
+
+#: Words for the end of an answer that an SDK hands on as the vendor says them → OpenAI's.
+FINISH_WORDS: Mapping[str, str] = {"normal": "stop"}
 
 
 def accepted(pair: str) -> set[str]:

@@ -62,6 +62,11 @@ class ErrorRule:
     retryable: bool | None = None
 
 
+def rules_of(table: Mapping[type[APIError], str], *, retryable: bool | None = None) -> dict[str, ErrorRule]:
+    """Meanings of codes, from the codes of each class with blanks between."""
+    return {code: ErrorRule(cls=cls, retryable=retryable) for cls, codes in table.items() for code in codes.split()}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddingFacts:
     """What a vendor takes of texts to embed.
@@ -189,12 +194,14 @@ class ErrorFacts:
         texts: phrase in the message (lower case) → meaning, for codes that mean several things; looked at first.
         statuses: HTTP status → meaning, for statuses of the vendor's own making; looked at when no code is known.
         request_id_headers: where the id of the call stands, in order.
+        request_id_fields: members of an error's body that hold it, where no header does.
     """
 
     codes: Mapping[str, ErrorRule] = field(default_factory=frozen)
     texts: tuple[tuple[str, ErrorRule], ...] = ()
     statuses: Mapping[int, ErrorRule] = field(default_factory=frozen)
     request_id_headers: tuple[str, ...] = ("x-request-id", "request-id", "x-trace-id")
+    request_id_fields: tuple[str, ...] = ("request_id",)
 
 
 JSONObject = dict[str, Any]

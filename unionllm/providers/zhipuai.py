@@ -9,14 +9,13 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from .._protocols.base import Credential, EmbeddingFacts, ErrorFacts, ErrorRule, JSONObject, Region, frozen
+from .._protocols.base import Credential, EmbeddingFacts, ErrorFacts, ErrorRule, JSONObject, Region, frozen, rules_of
 from .._protocols.openai_compatible import OpenAICompatible, OpenAISpec
 from .._protocols.openai_media import check_kind, url_of, with_url
 from .._protocols.openai_messages import MessageFacts, drop_strict, refuse_part
 from .._protocols.parameters import LOW_HIGH_MAX, AtMost, Clamp, Drop, Length, Only, Rename, Thinking, adaptation
 from .._wire import Headers
 from ..exceptions import (
-    APIError,
     AuthenticationError,
     BadRequestError,
     ContentPolicyViolationError,
@@ -128,12 +127,8 @@ def _passage(entry: JSONObject) -> Context:
     return Context(id=None if refer is None else str(refer), content=None if content is None else str(content))
 
 
-def _rules(table: dict[type[APIError], str], *, retryable: bool | None = None) -> dict[str, ErrorRule]:
-    return {code: ErrorRule(cls=cls, retryable=retryable) for cls, codes in table.items() for code in codes.split()}
-
-
 _CODES = {
-    **_rules(
+    **rules_of(
         {
             AuthenticationError: "1000 1001 1002 1003 1004 1111",
             PermissionDeniedError: "1100 1110 1112 1120 1121 1220 1309 1311 1313",
@@ -148,7 +143,7 @@ _CODES = {
         }
     ),
     # A day's or a plan's quota does not come back within a retry.
-    **_rules({RateLimitError: "1304 1308 1310"}, retryable=False),
+    **rules_of({RateLimitError: "1304 1308 1310"}, retryable=False),
 }
 
 _CONSOLE = "https://open.bigmodel.cn/usercenter/apikeys"
