@@ -42,7 +42,8 @@ def build_table(readme: str) -> str:
 
 def _row(row: dict[str, Any], words: tuple[str, str, str], ending: str) -> tuple[str, ...]:
     no_key, in_process, details = words
-    variables = [names[0] for names in row["env"] if names]
+    known = zip(row["credentials"], row["env"], strict=True)
+    variables = [names[0] for name, names in known if names and name in row["required"]]
     is_remote = not row["base_url"].startswith("http://127.0.0.1")
     return (
         f"`{row['name']}`<br>{row['title']}",

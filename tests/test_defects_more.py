@@ -159,6 +159,21 @@ def test_n1_minimax_tells_errors_in_a_200_and_reads_any_stream(vendor_server: Ve
     assert (usage.prompt_tokens, usage.completion_tokens) == (3, 4)
 
 
+def test_w1_wenxin_leaves_the_system_message_where_it_stands(vendor_server: VendorServer) -> None:
+    given = to(vendor_server, "wenxin", "ernie-5.1")
+    for _ in range(2):
+        vendor_server.reply(text=["一", "二"])
+        answer = unionchat(**given, stream=True)
+        assert "".join(answer.text()) == "一二"
+        assert vendor_server.requests[-1].json["messages"][0] == MESSAGES[0]
+        assert "system" not in vendor_server.requests[-1].json
+    assert given["messages"] == MESSAGES
+
+    with pytest.raises(exceptions.AuthenticationError) as caught:
+        unionchat(**{**given, **wrong_key(vendor_server, "wenxin")})
+    assert caught.value.status_code == 401
+
+
 # The LiteLLM bridge.
 
 

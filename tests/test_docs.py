@@ -201,6 +201,9 @@ RUNS: dict[str, list[list[Run]]] = {
     "docs/providers/doubao": [[Run(prints=(TEXT,), sends=(("doubao", {"thinking": {"type": "disabled"}}),))]],
     "docs/providers/tiangong": [[Run(prints=(TEXT,), answer=tiangong_says)]],
     "docs/providers/minimax": [[Run(prints=(TEXT,), sends=(("minimax", {"max_completion_tokens": 100}),))]],
+    "docs/providers/wenxin": [
+        [Run(prints=(TEXT,), sends=(("wenxin", {"web_search": {"enable": True}, "enable_thinking": False}),))]
+    ],
     "docs/providers/local": [[LOCAL]],
 }
 #: Tested below by itself: its blocks are the files of a package.

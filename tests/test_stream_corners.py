@@ -217,3 +217,23 @@ def test_a_stream_closed_after_its_error_raises_nothing_more(server: ScriptedSer
     reading.close()
 
     assert next(reading, None) is None
+
+
+def test_an_answer_without_a_word_has_its_role_all_the_same(server: ScriptedServer) -> None:
+    server.reply(sse=[piece({}, "stop"), "[DONE]"])
+
+    [only] = unionchat(**arguments(server), stream=True)
+
+    assert (only.choices[0].delta.role, only.choices[0].finish_reason) == ("assistant", "stop")
+
+
+def test_what_a_choice_says_without_a_delta_is_kept(server: ScriptedServer) -> None:
+    """Such as a mark of the vendor's beside the finish reason."""
+    last = piece({}, choices=[{"index": 0, "finish_reason": "stop", "flag": 3}])
+    server.reply(sse=[*BEGUN, last, "[DONE]"])
+
+    reading = unionchat(**arguments(server), stream=True)
+
+    assert [getattr(chunk.choices[0], "flag", None) for chunk in reading] == [None, None, 3]
+    assert reading.response is not None
+    assert reading.response.choices[0].model_dump()["flag"] == 3

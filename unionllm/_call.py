@@ -39,19 +39,11 @@ class NativeBackend:
 
     def answer(self, chat: ChatRequest, deadline: Deadline) -> Flow[ModelResponse]:
         """The whole answer."""
-        return (yield from self._explained(self._answer(chat), chat))
+        return (yield from self._explained(self._ask(chat, self.adapter.complete), chat))
 
     def stream(self, chat: ChatRequest, deadline: Deadline) -> Flow[Any]:
         """An opened stream of chunks, the first one received."""
-        return (yield from self._explained(self._stream(chat), chat))
-
-    def _answer(self, chat: ChatRequest) -> Flow[ModelResponse]:
-        chat = yield from self.adapter.make_ready(chat)
-        return (yield from self.adapter.complete(chat))
-
-    def _stream(self, chat: ChatRequest) -> Flow[Any]:
-        chat = yield from self.adapter.make_ready(chat)
-        return (yield from self.adapter.stream(chat))
+        return (yield from self._explained(self._ask(chat, self.adapter.stream), chat))
 
     def _explained(self, flow: Flow[T], chat: ChatRequest) -> Flow[T]:
         """The flow; if the vendor's own host cannot be reached, the error also says what is known about that."""
@@ -64,6 +56,17 @@ class NativeBackend:
                 error.message = f"{error.message} {spec.when_unreachable}"
                 error.args = (error.message,)
             raise
+
+    def _ask(self, chat: ChatRequest, ask: Callable[[ChatRequest], Flow[T]]) -> Flow[T]:
+        """Ask, and once more if the adapter has given up a token that was refused."""
+        ready = yield from self.adapter.make_ready(chat)
+        try:
+            return (yield from ask(ready))
+        except APIError as error:
+            if not self.adapter.renew(ready, error):
+                raise
+        ready = yield from self.adapter.make_ready(chat)
+        return (yield from ask(ready))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ._wire import Secret
@@ -44,18 +44,39 @@ def resolve(spec: ProviderSpec, given: Mapping[str, Any], environ: Mapping[str, 
         BadRequestError: one cannot be sent in a header.
     """
     own = {credential.name for credential in spec.credentials}
+    told = {one.name: _first(given, [one.name, *_spellings(one, own)]) for one in spec.credentials}
     region = spec.region_of(f"//{host}")
-    found: dict[str, str] = {}
-    for credential in spec.credentials:
-        names = [name for name in KEY_SPELLINGS if name not in own] if credential.name == "api_key" else []
-        variables = (*(region.env if region and credential.name == "api_key" else ()), *credential.env)
-        values = [given.get(name) for name in (credential.name, *names)] + [environ.get(name) for name in variables]
-        value = next((value for value in values if value not in (None, "")), None)
-        if value is not None:
-            found[credential.name] = _check(spec, credential, value)
-        elif credential.required:
-            raise _missing(spec, credential.name, variables, host)
-    return found
+    variables = {
+        one.name: (*(region.env if region and one.name == "api_key" else ()), *one.env) for one in spec.credentials
+    }
+    found = {name: _first(environ, variables[name]) if value is None else value for name, value in told.items()}
+    wanted = _choose(spec.credential_sets, told, found)
+    missing = [one for one in spec.credentials if one.name in wanted and found[one.name] is None]
+    if missing:
+        raise _missing(spec, {one.name: variables[one.name] for one in missing}, host)
+    # Those of the other ways to say who is calling stay here.
+    unused = {name for names in spec.credential_sets for name in names}.difference(wanted)
+    return {
+        one.name: _check(spec, one, found[one.name])
+        for one in spec.credentials
+        if one.name not in unused and found[one.name] is not None
+    }
+
+
+def _spellings(credential: Credential, own: Iterable[str]) -> list[str]:
+    return [name for name in KEY_SPELLINGS if name not in own] if credential.name == "api_key" else []
+
+
+def _first(values: Mapping[str, Any], names: Iterable[str]) -> Any:
+    return next((value for value in map(values.get, names) if value not in (None, "")), None)
+
+
+def _choose(sets: Sequence[tuple[str, ...]], told: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[str, ...]:
+    """The set of names to call with: one that arguments speak of, else one that the environment holds whole."""
+    named = [names for names in sets if any(told[name] is not None for name in names)]
+    whole = [names for names in sets if all(found[name] is not None for name in names)]
+    both = [names for names in named if names in whole]
+    return next(iter((*both, *named, *whole)), sets[0])
 
 
 def _check(spec: ProviderSpec, credential: Credential, value: Any) -> Secret:
@@ -70,9 +91,13 @@ def _check(spec: ProviderSpec, credential: Credential, value: Any) -> Secret:
     return Secret(stripped)
 
 
-def _missing(spec: ProviderSpec, name: str, variables: tuple[str, ...], host: str) -> AuthenticationError:
+def _missing(spec: ProviderSpec, missing: Mapping[str, Sequence[str]], host: str) -> AuthenticationError:
+    names = " and ".join(missing)
+    arguments = " and ".join(f"{name}=…" for name in missing)
+    variables = " and ".join(" or ".join(names) for names in missing.values() if names)
+    how = f"Pass {arguments}, or set {variables}" if variables else f"Pass {arguments}"
     return AuthenticationError(
-        f"{spec.name}: Missing API key: no {name} for {host}. Pass {name}=… or set {' or '.join(variables)} "
+        f"{spec.name}: Missing API key: no {names} for {host}. {how} "
         f"(keys are made at {spec.console}). 缺少密钥：请在 {spec.console} 创建。",
         provider=spec.name,
     )

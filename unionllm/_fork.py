@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 
 
 def never_free(value: object) -> None:
@@ -12,3 +13,8 @@ def never_free(value: object) -> None:
     finalising them would wait for the former or confuse the latter.
     """
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(value))
+
+
+def process_id() -> int:
+    """Which process this is. What was written down under another one was begun by threads that are not here."""
+    return os.getpid()

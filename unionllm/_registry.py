@@ -75,6 +75,7 @@ PROVIDERS: Mapping[str, Entry] = MappingProxyType(
         ),
         "tiangong": Entry("tiangong", _names("skywork", "skychat", "kunlun", "sky")),
         "minimax": Entry("minimax", _names("minimaxi", "mini-max", "hailuo", "abab", minimax_cn="cn")),
+        "wenxin": Entry("wenxin", _names("qianfan", "baidu", "ernie", "baidu_v2", "wenxinworkshop")),
         "local": Entry("local", _names("llamacpp", "llama.cpp")),
     }
 )
@@ -132,6 +133,7 @@ def describe() -> list[dict[str, Any]]:
                 "aliases": sorted(PROVIDERS[name].aliases) if name in PROVIDERS else [],
                 "env": [list(credential.env) for credential in spec.credentials],
                 "credentials": [credential.name for credential in spec.credentials],
+                "required": list(spec.credential_sets[0]),
                 "base_url": spec.base_url,
                 "regions": {region.name: region.base_url for region in spec.regions},
                 "docs": spec.docs,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from .exceptions import BadRequestError
+from .exceptions import APITimeoutError, BadRequestError
 
 #: Seconds before the first token of an answer that may be preceded by long thinking, or that comes whole.
 LONG_FIRST_TOKEN = 600.0
@@ -143,6 +143,20 @@ class Deadline:
     def write_seconds(self) -> float | None:
         """How long the next piece of the request may take to send."""
         return self.shorten("write", self.timeouts.write)
+
+    def nap(self, seconds: float) -> float:
+        """The seconds that a flow wants to wait.
+
+        Raises:
+            APITimeoutError: the total limit runs out before they are over.
+        """
+        left = self.left()
+        if left is not None and left <= seconds:
+            raise APITimeoutError(
+                f"the total limit of {self.total or 0:g} s runs out in a wait of this call. "
+                "Allow more with timeout={'total': seconds}."
+            )
+        return seconds
 
     def shorten(self, name: str, seconds: float | None) -> float | None:
         """The limit ``name``, or what is left of the total if that is less; remembers which."""

@@ -65,7 +65,8 @@ def _lower_case(headers: httpx.Headers) -> dict[str, str]:
 
 def _reply(step: HttpRequest, response: httpx.Response, content: bytes) -> HttpReply:
     url = place_of(step.url)
-    logger.debug("<- %s %s %s", response.status_code, url, _Shown(content, step.secrets))
+    shown = b"(not shown: it holds a secret)" if step.hides_reply else content
+    logger.debug("<- %s %s %s", response.status_code, url, _Shown(shown, step.secrets))
     return HttpReply(
         status=response.status_code,
         headers=_lower_case(response.headers),
@@ -150,17 +151,20 @@ class SyncTransport:
         """Do what the flow says until it returns."""
         result: Any = None
         error: APIError | None = None
-        while True:
-            try:
-                step = flow.send(result) if error is None else flow.throw(error)
-            except StopIteration as stop:
-                value: T = stop.value
-                return value
-            result = error = None
-            try:
-                result = self._perform(step, deadline)
-            except APIError as failed:
-                error = failed
+        try:
+            while True:
+                try:
+                    step = flow.send(result) if error is None else flow.throw(error)
+                except StopIteration as stop:
+                    value: T = stop.value
+                    return value
+                result = error = None
+                try:
+                    result = self._perform(step, deadline)
+                except APIError as failed:
+                    error = failed
+        finally:
+            flow.close()  # at once, not when a traceback lets go of it: other calls may be waiting for this one
 
     def close(self) -> None:
         """Close all connections of our own."""
@@ -168,7 +172,7 @@ class SyncTransport:
 
     def _perform(self, step: Step, deadline: Deadline) -> Any:
         if isinstance(step, Wait):
-            return time.sleep(step.seconds)
+            return time.sleep(deadline.nap(step.seconds))
         if isinstance(step, Perform):
             return step.call()
         if isinstance(step, HttpRequest):
@@ -188,10 +192,12 @@ class SyncTransport:
 
     def _send(self, step: HttpRequest, deadline: Deadline) -> httpx.Response:
         try:
-            request = _build_request(step, deadline, self._client)
+            # Not kept in a variable: a traceback would show its URL, and a query may hold a token.
             if self._client is None:
-                return self._connections.send(request)
-            response = self._client.send(request, stream=True, follow_redirects=False)
+                return self._connections.send(_build_request(step, deadline, None))
+            response = self._client.send(
+                _build_request(step, deadline, self._client), stream=True, follow_redirects=False
+            )
             ask_at_every_read(response, deadline)
             return response
         except NETWORK_ERRORS as error:
@@ -264,17 +270,20 @@ class AsyncTransport:
         """Do what the flow says until it returns."""
         result: Any = None
         error: APIError | None = None
-        while True:
-            try:
-                step = flow.send(result) if error is None else flow.throw(error)
-            except StopIteration as stop:
-                value: T = stop.value
-                return value
-            result = error = None
-            try:
-                result = await self._perform(step, deadline)
-            except APIError as failed:
-                error = failed
+        try:
+            while True:
+                try:
+                    step = flow.send(result) if error is None else flow.throw(error)
+                except StopIteration as stop:
+                    value: T = stop.value
+                    return value
+                result = error = None
+                try:
+                    result = await self._perform(step, deadline)
+                except APIError as failed:
+                    error = failed
+        finally:
+            flow.close()  # at once, not when a traceback lets go of it: other calls may be waiting for this one
 
     async def close(self) -> None:
         """Close all connections of our own."""
@@ -282,7 +291,7 @@ class AsyncTransport:
 
     async def _perform(self, step: Step, deadline: Deadline) -> Any:
         if isinstance(step, Wait):
-            return await asyncio.sleep(step.seconds)
+            return await asyncio.sleep(deadline.nap(step.seconds))
         if isinstance(step, Perform):
             return await (step.acall() if step.acall is not None else asyncio.to_thread(step.call))
         if isinstance(step, HttpRequest):
@@ -302,10 +311,12 @@ class AsyncTransport:
 
     async def _send(self, step: HttpRequest, deadline: Deadline) -> httpx.Response:
         try:
-            request = _build_request(step, deadline, self._client)
+            # Not kept in a variable: a traceback would show its URL, and a query may hold a token.
             if self._client is None:
-                return await self._connections.send(request)
-            response = await self._client.send(request, stream=True, follow_redirects=False)
+                return await self._connections.send(_build_request(step, deadline, None))
+            response = await self._client.send(
+                _build_request(step, deadline, self._client), stream=True, follow_redirects=False
+            )
             ask_at_every_read(response, deadline)
             return response
         except NETWORK_ERRORS as error:

@@ -21,6 +21,8 @@ from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
+from ._urls import place_of
+
 if TYPE_CHECKING:
     from ._framing import Event
     from .schema import ModelResponseChunk
@@ -46,13 +48,22 @@ class Headers(dict[str, str]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequest:
-    """One HTTP request. ``secrets`` are values that must not be logged, wherever they may come back."""
+    """One HTTP request.
+
+    ``secrets`` are values that must not be logged, wherever they may come back. ``hides_reply``: the answer holds a
+    new secret, so its body is not logged at all.
+    """
 
     url: str
     method: str = "POST"
     headers: Headers = field(default_factory=Headers)
     content: bytes | None = field(default=None, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    hides_reply: bool = False
+
+    def __repr__(self) -> str:
+        # A query may hold a token.
+        return f"HttpRequest({self.method} {place_of(self.url)}, headers={self.headers!r})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

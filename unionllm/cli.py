@@ -27,6 +27,7 @@ _FIRST_MODELS = {
     "stepfun": "step-3.5-flash",
     "lingyi": "yi-lightning",
     "baichuan": "Baichuan4-Air",
+    "wenxin": "ernie-4.5-turbo-128k",
 }
 
 

@@ -21,6 +21,11 @@ ACCEPTED: Mapping[str, Mapping[str, str]] = {
     "zhipuai-zhipuai": {"response_format": _NULL, "thinking": _NULL},
     "ark-doubao": dict.fromkeys(_ARK.split(), _NULL),
     "openai-minimax": {"reasoning_split": "ours keeps thoughts out of the text, which the SDK knows nothing of"},
+    "qianfan-wenxin": {
+        "extra_parameters.request_source": "the SDK tells its name and version; the page asks for nothing like it",
+        "stream": "the SDK says false where we leave it out",
+        "messages[2].content": "V1 wants the result of a function as JSON; its SDK hands on what it is given",
+    },
     "openai-zhipuai": {
         "messages[0].content[1].image_url.url": "Zhipu takes bare base64, as its own SDK sends it; a data URL is"
         " documented for some of its models only",
@@ -36,6 +41,10 @@ ACCEPTED: Mapping[str, Mapping[str, str]] = {
         "parameters.result_format": "the SDK's older API leaves it out where a model sees; we always say it",
     },
 }
+
+
+#: Words for the end of an answer that an SDK hands on as the vendor says them → OpenAI's.
+FINISH_WORDS: Mapping[str, str] = {"normal": "stop"}
 
 
 def accepted(pair: str) -> set[str]:

@@ -45,8 +45,10 @@ class Pair:
     models: Mapping[str, str] = field(default_factory=dict)
     #: What the driver needs to know besides.
     options: Mapping[str, Any] = field(default_factory=dict)
-    #: Keywords that make our adapter do the same.
+    #: Keywords that make our adapter do the same; ``{root}`` stands for the vendor's address without a base.
     ours: Mapping[str, Any] = field(default_factory=dict)
+    #: Whether our adapter wants the vendor's usual base all the same.
+    ours_at_usual_base: bool = False
     #: Whether the vendor's page has a stream's usage asked for by ``stream_options``.
     asks_usage: bool = False
 
@@ -117,13 +119,16 @@ class Harness:
         """Have an SDK make the call of a case, and judge it."""
         case.prepare(self._server)
         target = case.target(self._server)
-        target = replace(target, base_url=self._server.url(pair.vendor, pair.base))
+        is_ours = pair.sdk == "ours"
+        base = None if is_ours and pair.ours_at_usual_base else pair.base
+        target = replace(target, base_url=self._server.url(pair.vendor, base))
         target = replace(target, model=pair.models.get(case.needs, target.model))
         if pair.sdk not in self._drivers:
             self._drivers[pair.sdk] = Driver(pair.sdk, self._home)
         request = dict(case.request)
-        if pair.sdk == "ours":
-            request |= pair.ours
+        if is_ours:
+            root = self._server.url(pair.vendor, "")
+            request |= {name: value.format(root=root) if value else value for name, value in pair.ours.items()}
         elif pair.asks_usage and request.get("stream"):
             request["stream_options"] = {"include_usage": True}
         found = self._drivers[pair.sdk].ask(target=asdict(target), request=request, options=dict(pair.options))

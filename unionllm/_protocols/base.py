@@ -38,7 +38,7 @@ class Credential:
     Args:
         name: the keyword argument.
         env: environment variables that may hold it, in order.
-        required: whether a call without it makes no sense.
+        required: whether a call without it makes no sense, unless one of the spec's ``alternatives`` is given.
     """
 
     name: str = "api_key"
@@ -103,6 +103,8 @@ class ProviderSpec:
         name: as the user types it.
         title: as people call it.
         regions: the first one is the default.
+        credentials: all that the vendor knows, optional settings of the account among them.
+        alternatives: sets of names, any one of which does in place of the required credentials.
         base_url_env: environment variables that may replace the default base URL.
         docs: the vendor page that the adapter follows, and the day it was read.
         default_model: used when the caller names none; None means that a model must be named.
@@ -114,6 +116,7 @@ class ProviderSpec:
     title: str
     regions: tuple[Region, ...]
     credentials: tuple[Credential, ...] = ()
+    alternatives: tuple[tuple[str, ...], ...] = ()
     base_url_env: tuple[str, ...] = ()
     docs: str = ""
     docs_read: str = "2026-11-23"
@@ -125,6 +128,11 @@ class ProviderSpec:
     def base_url(self) -> str:
         """Base URL of the default region."""
         return self.regions[0].base_url
+
+    @property
+    def credential_sets(self) -> tuple[tuple[str, ...], ...]:
+        """Names of credentials, a set for each way to say who is calling; the usual way first."""
+        return (tuple(one.name for one in self.credentials if one.required), *self.alternatives)
 
     def region(self, name: str) -> Region | None:
         """The region of that name."""
@@ -174,6 +182,15 @@ class Adapter(ABC):
         """Who embeds texts, and the call as it is asked: for vendors whose chats may go elsewhere."""
         return self, chat
 
+    def renew(self, chat: ChatRequest, error: APIError) -> bool:
+        """Whether to begin again at once, with ``make_ready``: a token that it got has turned out to be no good.
+
+        Args:
+            chat: what ``make_ready`` returned.
+            error: what the vendor said to it.
+        """
+        return False
+
     @abstractmethod
     def complete(self, chat: ChatRequest) -> Flow[ModelResponse]:
         """The whole answer, as a flow."""
@@ -208,6 +225,7 @@ class ErrorFacts:
         statuses: HTTP status → meaning, for statuses of the vendor's own making; looked at when no code is known.
         request_id_headers: where the id of the call stands, in order.
         retired: model that is gone, in lower case → the one that took over; told when the vendor does not find it.
+        request_id_fields: members of an error's body that hold it, where no header does.
     """
 
     codes: Mapping[str, ErrorRule] = field(default_factory=frozen)
@@ -217,6 +235,7 @@ class ErrorFacts:
     statuses: Mapping[int, ErrorRule] = field(default_factory=frozen)
     request_id_headers: tuple[str, ...] = ("x-request-id", "request-id", "x-trace-id")
     retired: Mapping[str, str] = field(default_factory=frozen)
+    request_id_fields: tuple[str, ...] = ("request_id",)
 
 
 JSONObject = dict[str, Any]

@@ -125,7 +125,7 @@ def refusal(
     said += [f"HTTP {status}"] if status >= 300 else []
     request_id = next((headers[name] for name in facts.request_id_headers if headers.get(name)), None)
     if request_id is None and isinstance(data, dict):
-        request_id = data.get("request_id") or None
+        request_id = next((data[name] for name in facts.request_id_fields if data.get(name)), None)
     text = f"{spec.name}: {made}" + (f" ({', '.join(said)})" if said else "")
     advice = _advice(rule.cls, spec, url) if not 300 <= status < 400 else _REDIRECT
     heir = facts.retired.get(chat.model.lower()) if rule.cls is NotFoundError else None

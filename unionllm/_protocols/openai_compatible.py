@@ -308,6 +308,10 @@ class OpenAICompatible(Adapter):
         """Fields of an answer that this vendor fills under names of its own, read from a body or event."""
         return {}
 
+    def adjust_choice(self, raw: JSONObject) -> JSONObject:
+        """A choice as the vendor sent it, with its oddities set right."""
+        return raw
+
     def adjust_message(self, raw: JSONObject) -> JSONObject:
         """A message or delta as the vendor sent it, with its oddities set right."""
         return raw

@@ -148,7 +148,7 @@ def parse_message(raw: JSONObject, make_id: MakeId) -> Message:
 
 def parse_response(dialect: OpenAICompatible, chat: ChatRequest, data: JSONObject) -> ModelResponse:
     """A whole body that is known to be no error."""
-    raw_choices = [raw for raw in data.get("choices") or [] if isinstance(raw, dict)]
+    raw_choices = [dialect.adjust_choice(raw) for raw in data.get("choices") or [] if isinstance(raw, dict)]
     choices = []
     for position, raw in enumerate(raw_choices):
         word = raw.get("finish_reason") or None
@@ -248,6 +248,7 @@ class OpenAIChunkParser:
         self._started: set[int] = set()
         self._calls: dict[int, ToolCallIndexes] = {}
         self._late: JSONObject = {}
+        self._late_of: dict[int, JSONObject] = {}
         self._own: JSONObject = {}
         self._reply: HttpReply | None = None
 
@@ -290,11 +291,8 @@ class OpenAIChunkParser:
             self._head = self._first_head(data)
         if data.get("usage"):
             self._usage = self._dialect.usage(data["usage"]) or self._usage
-        choices = []
-        for raw in data.get("choices") or ():
-            choice = self._choice(raw) if isinstance(raw, dict) else None
-            if choice is not None:
-                choices.append(choice)
+        made = [self._choice(raw) for raw in data.get("choices") or () if isinstance(raw, dict)]
+        choices = [choice for choice in made if choice is not None]
         extra = _extra(data, _BODY_FIELDS)
         self._own.update(own := self._dialect.own_fields(data))
         if not choices:
@@ -315,6 +313,7 @@ class OpenAIChunkParser:
         }
 
     def _choice(self, raw: JSONObject) -> StreamingChoices | None:
+        raw = self._dialect.adjust_choice(raw)
         index = _count(raw.get("index")) or 0
         if raw.get("usage"):
             self._usage = self._dialect.usage(raw["usage"]) or self._usage
@@ -324,11 +323,12 @@ class OpenAIChunkParser:
         delta = raw.get("delta")
         if delta is None and index not in self._started:
             delta = raw.get("message")
-        made = self._delta(index, delta or {})
+        made, extra = self._delta(index, delta or {}), _extra(raw, _CHOICE_FIELDS)
         if made is None and raw.get("logprobs") is None:
+            self._late_of.setdefault(index, {}).update(extra)
             return None
         known = {"index": index, "delta": made or Delta.build({}), "logprobs": raw.get("logprobs")}
-        return StreamingChoices.build(known, _extra(raw, _CHOICE_FIELDS))
+        return StreamingChoices.build(known, extra)
 
     def _delta(self, index: int, raw: JSONObject) -> Delta | None:
         raw = self._dialect.adjust_message(raw)
@@ -375,20 +375,18 @@ class OpenAIChunkParser:
             raise APIResponseError(f"{chat.provider}: the stream ended without a single chunk. Ask again.")
         for word in self._finished.values():
             dialect.check_finish(chat, word)
-        choices = [
-            StreamingChoices.build(
-                {
-                    "index": index,
-                    "delta": Delta.build({}),
-                    "finish_reason": dialect.ending(word, calls=index in self._calls),
-                    "provider_finish_reason": word,
-                }
-            )
-            for index, word in sorted(self._finished.items())
-        ] or [StreamingChoices.build({"index": 0, "delta": Delta.build({})})]
+        choices = [self._last(index, word) for index, word in sorted(self._finished.items())]
+        choices = choices or [StreamingChoices.build({"index": 0, "delta": Delta.build({})})]
         known = {**self._head, "choices": choices, "usage": self._usage, "adaptations": list(chat.adaptations) or None}
         known.update(self._own)
         return (ModelResponseChunk.build(known, self._late),)
+
+    def _last(self, index: int, word: str) -> StreamingChoices:
+        # Of an answer without a word, this is the first piece too.
+        delta = Delta.build({} if index in self._started else {"role": "assistant"})
+        finish = self._dialect.ending(word, calls=index in self._calls)
+        known = {"index": index, "delta": delta, "finish_reason": finish, "provider_finish_reason": word}
+        return StreamingChoices.build(known, self._late_of.get(index, {}))
 
 
 def parse_json(content: bytes) -> Any:

@@ -6,10 +6,11 @@ of those.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 from ..exceptions import BadRequestError
 from ..schema import Adaptation
@@ -68,7 +69,7 @@ class Clamp:
 
     name: str
     low: float
-    high: float
+    high: float = math.inf
     models: str = ""
 
     def apply(self, params: JSONObject, model: str) -> Iterable[Adaptation]:
@@ -79,7 +80,8 @@ class Clamp:
         if self.low <= given <= self.high:
             return []
         params[self.name] = sent = min(max(given, self.low), self.high)
-        return [adaptation(self.name, "clamped", given, sent, f"the vendor takes {self.low:g} to {self.high:g}")]
+        bounds = f"{self.low:g} or more" if self.high == math.inf else f"{self.low:g} to {self.high:g}"
+        return [adaptation(self.name, "clamped", given, sent, f"the vendor takes {bounds}")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,11 +112,13 @@ class AtMost:
 
     Args:
         size: bytes that an entry may have; longer ones are left out, since cut short they would mean something else.
+        length: characters that it may have, likewise.
     """
 
     name: str
     count: int
     size: int | None = None
+    length: int | None = None
 
     def apply(self, params: JSONObject, model: str) -> Iterable[Adaptation]:
         """See ``Rule``."""
@@ -125,14 +129,19 @@ class AtMost:
         params[self.name] = sent = [entry for entry in entries if self._fits(entry)][: self.count]
         if len(sent) == len(entries):
             return []
-        reason = f"the vendor takes {self.count} at most" + (f", of {self.size} bytes each" if self.size else "")
+        limit = f"{self.size} bytes" if self.size else f"{self.length} characters" if self.length else ""
+        reason = f"the vendor takes {self.count} at most" + (f", of {limit} each" if limit else "")
         if not sent:
             del params[self.name]
             return [adaptation(self.name, "dropped", entries, None, reason)]
         return [adaptation(self.name, "clamped", entries, sent, reason)]
 
     def _fits(self, entry: Any) -> bool:
-        return self.size is None or not isinstance(entry, str) or len(entry.encode("utf-8")) <= self.size
+        if not isinstance(entry, str):
+            return True
+        return (self.size is None or len(entry.encode("utf-8")) <= self.size) and (
+            self.length is None or len(entry) <= self.length
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +179,32 @@ class NoneMeansNoTools:
             return []
         reason = 'tool_choice="none" is not known here; without tools none can be called'
         return [adaptation(name, "dropped", params.pop(name), None, reason) for name in ("tools", "tool_choice")]
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether that is a number, and none that stands for true or false."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PenaltyScore:
+    """The vendor has one penalty, from 1 (none) to 2, in place of OpenAI's two from -2 to 2."""
+
+    models: str = ""
+
+    def apply(self, params: JSONObject, model: str) -> Iterable[Adaptation]:
+        """See ``Rule``."""
+        names = [name for name in ("presence_penalty", "frequency_penalty") if is_number(params.get(name))]
+        if not names or not re.match(self.models, model):
+            return []
+        given = {name: params.pop(name) for name in names}
+        score = 1 + min(max(*given.values(), 0), 2) / 2
+        if "penalty_score" in params or score == 1:
+            reason = "penalty_score is given too" if "penalty_score" in params else "the model cannot reward repetition"
+            return [adaptation(name, "dropped", value, None, reason) for name, value in given.items()]
+        params["penalty_score"] = score
+        reason = f"the model has one penalty: penalty_score={score:g}"
+        return [adaptation(name, "replaced", value, score, reason) for name, value in given.items()]
 
 
 #: ``reasoning_effort`` in the words of vendors that know three levels.

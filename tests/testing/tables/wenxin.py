@@ -79,6 +79,7 @@ ACCEPTED = [
     body(tool_choice="required", tools=[TOOL], web_search={"enable": True, "search_mode": "auto"}),
     body(model="ernie-5.1", temperature=1.9, presence_penalty=1, enable_thinking=True, thinking_budget=100),
     body(model="ernie-4.5-turbo-vl", messages=seen()),
+    body(model="ERNIE-5.5-Flash-Preview", top_p=0.5),
     Call(headers={"appid": "app-1"}),
     _token(),
     _v1(temperature=0.5, system="s", max_output_tokens=64, stop=["END"], penalty_score=1.1, response_format="text"),

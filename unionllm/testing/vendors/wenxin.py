@@ -101,7 +101,7 @@ class Played(OpenAILike):
         "thinking": "ernie-x1.1-preview",
     }
     models = (
-        Model(pattern=r"ERNIE-5\.5-Flash-Preview", fields={"temperature": None, "top_p": None}),
+        Model(pattern=r"ERNIE-5\.5-Flash-Preview", fields={"temperature": None}),
         Model(pattern=r"ernie-5\.0-thinking-(preview|latest)", thinks="always", parts=_SEES, fields=_NEWER | _THINKS),
         Model(pattern=r"ernie-5\.[01]", thinks="on_request", parts=_SEES, fields=_NEWER | _PENALTIES | _THINKS),
         Model(pattern=r"ernie-x1.*", thinks="always", fields=_NEWER),
