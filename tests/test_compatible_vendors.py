@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from unionllm import NotFoundError, unionchat
+from unionllm import AuthenticationError, NotFoundError, unionchat
 from unionllm._routes import build_route
 from unionllm.testing import VendorServer
 
@@ -103,3 +103,20 @@ def test_regions_have_their_hosts(provider: str, region: str | None, url: str) -
     call = {"provider": provider, "region": region, "api_key": "k", "model": "org/m", "messages": ASK}
 
     assert build_route(call, {}).chat.base_url == url
+
+
+@pytest.mark.parametrize(
+    ("provider", "region", "variable"),
+    [
+        ("hunyuan", "hunyuan", "HUNYUAN_API_KEY"),
+        ("siliconflow", "cn", "SILICONFLOW_CN_API_KEY"),
+        ("ant_ling", "tbox", "BAILING_API_TOKEN"),
+    ],
+)
+def test_a_key_of_one_platform_is_for_its_host_alone(provider: str, region: str, variable: str) -> None:
+    call = {"provider": provider, "region": region, "model": "m", "messages": ASK}
+    elsewhere = {**call, "region": None, "base_url": "https://gateway.example/v1"}
+
+    assert build_route(call, {variable: "k"}).chat.credentials["api_key"] == "k"
+    with pytest.raises(AuthenticationError, match="Missing API key"):
+        build_route(elsewhere, {variable: "k"})
