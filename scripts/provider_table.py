@@ -19,12 +19,12 @@ COMMAND = "python scripts/provider_table.py"
 LANGUAGES = {
     "README.md": (
         ("provider", "aliases", "variable", "default base URL", "regions", "page"),
-        ("none needed", "in this process", "details"),
+        ("none needed", "in this process", "details", "yours, as `base_url=`"),
         ".md",
     ),
     "README.zh-CN.md": (
         ("厂商", "别名", "环境变量", "默认 base URL", "region", "文档"),
-        ("无需密钥", "本进程内", "详情"),
+        ("无需密钥", "本进程内", "详情", "自己的地址，传 `base_url=`"),
         ".zh-CN.md",
     ),
 }
@@ -40,8 +40,8 @@ def build_table(readme: str) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _row(row: dict[str, Any], words: tuple[str, str, str], ending: str) -> tuple[str, ...]:
-    no_key, in_process, details = words
+def _row(row: dict[str, Any], words: tuple[str, ...], ending: str) -> tuple[str, ...]:
+    no_key, in_process, details, own = words
     known = zip(row["credentials"], row["env"], strict=True)
     variables = [names[0] for name, names in known if names and name in row["required"]]
     is_remote = not row["base_url"].startswith("http://127.0.0.1")
@@ -49,7 +49,7 @@ def _row(row: dict[str, Any], words: tuple[str, str, str], ending: str) -> tuple
         f"`{row['name']}`<br>{row['title']}",
         _code(row["aliases"]),
         _code(variables) or no_key,
-        _code([row["base_url"]]) if is_remote else in_process,
+        (_code([row["base_url"]]) if row["base_url"] else own) if is_remote else in_process,
         _code(row["regions"]) if len(row["regions"]) > 1 else "–",
         f"[{details}](docs/providers/{row['name']}{ending})",
     )

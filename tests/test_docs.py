@@ -199,6 +199,16 @@ RUNS: dict[str, list[list[Run]]] = {
         [Run(prints=(TEXT, "1"), sends=(("qwen", {"enable_thinking": True, "thinking_budget": 500, "stream": True}),))]
     ],
     "docs/providers/doubao": [[Run(prints=(TEXT,), sends=(("doubao", {"thinking": {"type": "disabled"}}),))]],
+    "docs/providers/hunyuan": [[Run(prints=(TEXT,), sends=(("hunyuan", {"thinking": {"type": "disabled"}}),))]],
+    "docs/providers/siliconflow": [[Run(prints=(TEXT,), sends=(("siliconflow", {"enable_thinking": False}),))]],
+    "docs/providers/modelscope": [[Run(prints=(TEXT,), sends=(("modelscope", {"enable_thinking": False}),))]],
+    "docs/providers/mimo": [[Run(prints=(TEXT,), sends=(("mimo", {"thinking": {"type": "disabled"}}),))]],
+    "docs/providers/longcat": [[Run(prints=(TEXT,), sends=(("longcat", {"thinking": {"type": "disabled"}}),))]],
+    "docs/providers/sensenova": [[Run(prints=(TEXT,), sends=(("sensenova", {"max_tokens": 100}),))]],
+    "docs/providers/internlm": [[Run(prints=(TEXT,), sends=(("internlm", {"thinking_mode": False}),))]],
+    "docs/providers/ai360": [[Run(prints=(TEXT,), sends=(("ai360", {"max_tokens": 100}),))]],
+    "docs/providers/ant_ling": [[Run(prints=(TEXT,), sends=(("ant_ling", {"max_tokens": 100}),))]],
+    "docs/providers/openai_compatible": [[Run(prints=(TEXT,), sends=(("own", {"enable_thinking": False}),))]],
     "docs/providers/tiangong": [[Run(prints=(TEXT,), answer=tiangong_says)]],
     "docs/providers/minimax": [[Run(prints=(TEXT,), sends=(("minimax", {"max_completion_tokens": 100}),))]],
     "docs/providers/wenxin": [

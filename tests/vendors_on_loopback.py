@@ -40,7 +40,7 @@ def environment(url: str = "", *, keys: bool = True) -> dict[str, str | None]:
         if url and spec.base_url_env:
             variables[spec.base_url_env[0]] = f"{url}/{name}"
     variables.update({"OPENAI_API_BASE": None, "OPENAI_BASE_URL": f"{url}/openai", "OPENAI_API_KEY": KEY})
-    variables.update({"MY_SERVER": f"{url}/own", "ACME_API_KEY": KEY, "ACME_BASE_URL": f"{url}/acme"})
+    variables.update({"MY_SERVER": f"{url}/own", "MY_KEY": KEY, "ACME_API_KEY": KEY, "ACME_BASE_URL": f"{url}/acme"})
     return variables
 
 

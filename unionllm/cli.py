@@ -169,7 +169,8 @@ def _providers(options: argparse.Namespace) -> int:
     for row in providers():
         variable = row["env"][0][0] if row["env"] and row["env"][0] else "-"
         if variable == "-":
-            is_set = "installed" if _has_local_model() else "not needed"
+            is_local = str(row["base_url"]).startswith("http://127.0.0.1")
+            is_set = "installed" if is_local and _has_local_model() else "not needed"
         else:
             found = _set_variable(row)
             is_set, variable = ("set", found) if found else ("not set", variable)

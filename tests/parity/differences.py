@@ -40,6 +40,10 @@ ACCEPTED: Mapping[str, Mapping[str, str]] = {
         "parameters": "the SDK's older API leaves result_format out where a model sees; we always say it",
         "parameters.result_format": "the SDK's older API leaves it out where a model sees; we always say it",
     },
+    "openai-internlm": {
+        "stream": "streams with tools misbehave, so that the answer is asked for whole",
+        "stream_options.include_usage": "the same",
+    },
 }
 
 

@@ -56,6 +56,7 @@ _MORE_THAN_A_STATUS = (InsufficientBalanceError, ContextWindowExceededError, Con
 _REDIRECT = "A redirect is not followed, because the key would travel with it; check base_url."
 
 _ADVICE: Mapping[type[APIError], str] = {
+    AuthenticationError: "Check api_key and base_url.",
     BadRequestError: "Check the parameters and messages of this call.",
     ContextWindowExceededError: "Shorten the messages, lower max_tokens, or take a model with a longer context.",
     ContentPolicyViolationError: "The vendor's moderation refused this text; sending it again will not help.",
@@ -76,7 +77,8 @@ def has_error(data: Any) -> bool:
     base = data.get("base_resp")
     if isinstance(base, dict) and base.get("status_code"):
         return True
-    return data.get("code") not in (None, 0, "0", "", 200) and not data.get("choices") and "choices" not in data
+    code = data.get("code", data.get("msgCode"))
+    return code not in (None, 0, "0", "", 200) and not data.get("choices") and "choices" not in data
 
 
 def details(data: Any) -> tuple[str, str, str]:
@@ -86,9 +88,11 @@ def details(data: Any) -> tuple[str, str, str]:
     error = data.get("error") or data.get("base_resp") or data
     if isinstance(data.get("errors"), list) and data["errors"]:
         error = data["errors"][0]
+    elif isinstance(data.get("errors"), dict):
+        error = data["errors"]
     if not isinstance(error, dict):
         return str(data.get("code") or ""), "", str(error)
-    names = ("code", "status_code", "error_code", "http_code")
+    names = ("code", "status_code", "error_code", "http_code", "msgCode")
     code = next((error[name] for name in names if error.get(name)), None) or data.get("error_code") or ""
     message = next(
         (str(error[key]) for key in ("message", "msg", "status_msg", "error_msg", "detail") if error.get(key)), ""
@@ -169,9 +173,9 @@ def _by_status(status: int | str) -> ErrorRule:
 def _advice(cls: type[APIError], spec: ProviderSpec, url: str) -> str:
     region = spec.region_of(url)
     console = (region.console if region else "") or spec.console
-    if cls is AuthenticationError:
+    if cls is AuthenticationError and console:
         return key_advice(spec, url, console)
-    if cls is InsufficientBalanceError:
+    if cls is InsufficientBalanceError and console:
         return f"The account has no money left; top it up at {console}. 账户余额不足，请到 {console} 充值。"
     return _ADVICE.get(cls, "")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlencode
@@ -17,7 +17,7 @@ from ..exceptions import APIError, APIResponseError, BadRequestError
 from ..schema import Adaptation, ModelResponse, Usage
 from . import errors
 from .base import Adapter, ErrorFacts, ErrorRule, JSONObject, ProviderSpec, frozen
-from .openai_messages import MessageFacts, adapt_messages, take_part
+from .openai_messages import MessageFacts, adapt_messages, refuse_part, take_part
 from .openai_parsing import ODD_SHAPES, OpenAIChunkParser, parse_json, parse_response, parse_usage
 from .parameters import Rule, Thinking
 from .structured_output import adapt_response_format, is_class, schema_of
@@ -50,8 +50,11 @@ class OpenAISpec(ProviderSpec):
 
     Args:
         rules: what becomes of parameters that the vendor refuses, applied in order.
+        late_rules: the same for what ``thinking`` and ``reasoning_effort`` were translated to.
         thinking: families of models, the first that matches counts.
         messages: what the vendor wants of messages.
+        order: what it wants of the list as a whole, as functions of ``arranging``.
+        text_only: regular expression of the models (in lower case) that take text alone; None: no model.
         errors: how the vendor says no.
         failures: finish reasons that mean "I failed".
         asks_for_usage: whether a stream's usage must be asked for.
@@ -64,8 +67,11 @@ class OpenAISpec(ProviderSpec):
     """
 
     rules: tuple[Rule, ...] = ()
+    late_rules: tuple[Rule, ...] = ()
     thinking: tuple[Thinking, ...] = (Thinking(never=True),)
     messages: MessageFacts = field(default_factory=MessageFacts)
+    order: tuple[Callable[[list[JSONObject]], list[Adaptation]], ...] = ()
+    text_only: str | None = None
     errors: ErrorFacts = field(default_factory=ErrorFacts)
     failures: Mapping[str, ErrorRule] = field(default_factory=frozen)
     asks_for_usage: bool = True
@@ -99,6 +105,8 @@ class OpenAICompatible(Adapter):
             changes.extend(rule.apply(params, model))
         family = self.family(model)
         changes.extend(family.translate(params))
+        for rule in self.spec.late_rules:
+            changes.extend(rule.apply(params, model))
         changes.extend(self.adapt_translated(chat, params))
         messages, message_changes = adapt_messages(
             chat.messages, self.spec.messages, thinks=family.is_on(params), adapt_part=self.part_rule(chat)
@@ -127,11 +135,12 @@ class OpenAICompatible(Adapter):
 
     def arrange(self, chat: ChatRequest, messages: list[JSONObject]) -> list[Adaptation]:
         """What this vendor wants of the list as a whole (order, number of system messages); changes it in place."""
-        return []
+        return [change for arrange in self.spec.order for change in arrange(messages)]
 
     def part_rule(self, chat: ChatRequest) -> Any:
         """How a content part that is not text is sent to this model."""
-        return take_part
+        blind = self.spec.text_only
+        return take_part if blind is None or re.match(blind, chat.model.lower()) is None else refuse_part
 
     def family(self, model: str) -> Thinking:
         """How that model, named in lower case, thinks."""

@@ -207,6 +207,22 @@ class PenaltyScore:
         return [adaptation(name, "replaced", value, score, reason) for name, value in given.items()]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nest:
+    """The vendor takes the parameter inside an object: ``into`` with the member ``key``."""
+
+    name: str
+    into: str
+    key: str
+
+    def apply(self, params: JSONObject, model: str) -> Iterable[Adaptation]:
+        """See ``Rule``. The value stays the same, so nothing is told."""
+        if self.name in params:
+            given = params.get(self.into)
+            params[self.into] = {self.key: params.pop(self.name), **(given if isinstance(given, Mapping) else {})}
+        return []
+
+
 #: ``reasoning_effort`` in the words of vendors that know three levels.
 LOW_HIGH_MAX = frozen(
     {"minimal": "low", "low": "low", "medium": "high", "high": "high", "xhigh": "max", "max": "max"},
@@ -336,6 +352,16 @@ class Thinking:
         if sent == effort:
             return []
         return [adaptation("reasoning_effort", "replaced", effort, sent, f"the vendor's word for it is {sent}")]
+
+
+class AsGiven(Thinking):
+    """Nobody knows the dialect, or it differs from model to model: what the caller says is sent."""
+
+    def translate(self, params: JSONObject) -> list[Adaptation]:
+        """See ``Thinking``. True and False alone are no dialect; they become its commonest words."""
+        if isinstance(params.get("thinking"), (bool, str)):
+            params["thinking"] = _switch(params["thinking"])
+        return []
 
 
 def _switch(given: Any) -> JSONObject | None:

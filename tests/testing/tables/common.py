@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+from rows import NOW
 
 ASK = [{"role": "user", "content": "你好"}]
 TOOL: dict[str, Any] = {
@@ -48,6 +51,8 @@ CALLS = {
     "tool_calls": [{"id": "call_1", "name": "f", "arguments": ['{"a"', ":1}"]}],
     "usage": {"prompt": 9, "completion": 3},
 }
+#: A key that is none.
+WRONG_KEY = {"Authorization": "Bearer wrong"}
 COUNTS = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}
 #: The same as OpenAI details them.
 DETAILED = {
@@ -55,3 +60,14 @@ DETAILED = {
     "prompt_tokens_details": {"cached_tokens": 0},
     "completion_tokens_details": {"reasoning_tokens": 0},
 }
+
+
+def plain_events(vendor: str, model: str, *, usage: bool = True, created: int = NOW) -> list[Mapping[str, Any] | str]:
+    """The stream of ``SAID`` as OpenAI writes it: a role, two pieces, the end, and the usage if it was asked for."""
+    head = {"id": f"{vendor}-1", "created": created, "model": model, "object": "chat.completion.chunk"}
+    pieces: list[tuple[Any, Any]] = [({"role": "assistant", "content": ""}, None), ({"content": "he"}, None)]
+    pieces += [({"content": "llo"}, None), ({}, "stop")]
+    events: list[Mapping[str, Any] | str] = [
+        {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]} for delta, finish in pieces
+    ]
+    return [*events, *([{**head, "choices": [], "usage": DETAILED}] if usage else []), "data: [DONE]"]
