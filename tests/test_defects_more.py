@@ -178,7 +178,7 @@ def test_w1_wenxin_leaves_the_system_message_where_it_stands(vendor_server: Vend
 
 
 def _litellm(server: ScriptedServer, **more: Any) -> dict[str, Any]:
-    given = {"provider": "openai", "model": "gpt-4o-mini", "api_key": "sk-test", "base_url": server.url}
+    given = {"provider": "hosted_vllm", "model": "org/m", "api_key": "sk-test", "base_url": server.url}
     return {**given, "messages": MESSAGES, "max_retries": 0, **more}
 
 
@@ -192,7 +192,7 @@ def test_l2_apk_key_is_the_key(vendor_server: VendorServer) -> None:
 def test_l3_providers_that_litellm_knows_are_reached(server: ScriptedServer) -> None:
     server.reply(json={"id": "1", "model": "m", "choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]})
 
-    answer = unionchat(**_litellm(server, provider="hosted_vllm", model="org/m"))
+    answer = unionchat(**_litellm(server))
 
     assert answer.choices[0].message.content == "a"
 
@@ -221,7 +221,7 @@ def test_l6_the_model_has_no_prefix(server: ScriptedServer) -> None:
     reply = {"id": "1", "model": "org/m", "choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]}
     server.reply(json=reply)
 
-    assert unionchat(**_litellm(server, provider="hosted_vllm", model="org/m")).model == "org/m"
+    assert unionchat(**_litellm(server)).model == "org/m"
 
 
 def test_every_defect_of_the_list_has_a_test_named_after_it() -> None:
