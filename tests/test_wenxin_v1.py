@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import time
+import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,6 +24,18 @@ _NOT_OF_V1 = {"image", "reasoning", "reasoning_stream", "tools", "tools_stream"}
 _CASES = [case for case in conformance.cases("wenxin") if case.name not in _NOT_OF_V1]
 
 
+def secret() -> dict[str, dict[str, str]]:
+    """A secret that no other test has: tokens are kept from test to test, and a port may be another server's again."""
+    return {"wenxin": {"client_secret": uuid.uuid4().hex}}
+
+
+@pytest.fixture
+def vendor() -> Iterator[VendorServer]:
+    """The played vendors, this one with a secret of its own."""
+    with VendorServer(credentials=secret()) as running:
+        yield running
+
+
 def _v1(target: conformance.Target) -> conformance.Target:
     """The same case with V1's credentials and model, at the root of the vendor's address."""
     pair = {name: target.credentials[name] for name in PAIR}
@@ -36,25 +50,25 @@ def _v1(target: conformance.Target) -> conformance.Target:
 @pytest.mark.parametrize("client", [conformance.ask_unionchat, conformance.ask_aunionchat], ids=["sync", "async"])
 @pytest.mark.parametrize("case", _CASES, ids=str)
 def test_v1_passes_the_cases_that_any_client_should(
-    case: conformance.Case, client: conformance.Ask, vendor_server: VendorServer
+    case: conformance.Case, client: conformance.Ask, vendor: VendorServer
 ) -> None:
-    outcome = case.check(vendor_server, lambda target, request: client(_v1(target), request))
+    outcome = case.check(vendor, lambda target, request: client(_v1(target), request))
 
     assert bool(outcome.error) == case.fails
 
 
 @pytest.mark.parametrize("streamed", [False, True])
 @both
-def test_the_vendor_calls_a_function_whose_id_we_make(ask: Ask, streamed: bool, vendor_server: VendorServer) -> None:
-    vendor_server.reply(tool_calls=[{"name": "get_weather", "arguments": {"city": "北京"}}])
+def test_the_vendor_calls_a_function_whose_id_we_make(ask: Ask, streamed: bool, vendor: VendorServer) -> None:
+    vendor.reply(tool_calls=[{"name": "get_weather", "arguments": {"city": "北京"}}])
     tool = {"type": "function", "function": {"name": "get_weather", "description": "d", "strict": True}}
-    arguments = vendor_server.arguments("wenxin")
+    arguments = vendor.arguments("wenxin")
     call = {"tools": [tool], "tool_choice": "required", "stream": streamed, "model": MODEL, "messages": MESSAGES}
-    place = {"base_url": vendor_server.url("wenxin", ""), "api_version": "v1", "api_key": None, "access_key": None}
+    place = {"base_url": vendor.url("wenxin", ""), "api_version": "v1", "api_key": None, "access_key": None}
 
     answer = ask({**arguments, **call, **place, "secret_key": None})
 
-    assert vendor_server.refused == []
+    assert vendor.refused == []
     [made] = answer.choices[0].message.tool_calls
     assert (made.function.name, json.loads(made.function.arguments)) == ("get_weather", {"city": "北京"})
     assert made.id.startswith("call_")
@@ -66,9 +80,10 @@ def test_the_vendor_calls_a_function_whose_id_we_make(ask: Ask, streamed: bool, 
 
 def test_a_session_that_the_server_ended_is_renewed_once() -> None:
     skew = 0.0
-    with VendorServer(clock=lambda: time.time() + skew) as vendor:
+    with VendorServer(clock=lambda: time.time() + skew, credentials=secret()) as vendor:
         arguments = {"base_url": vendor.url("wenxin", ""), "api_version": "v1", "provider": "wenxin", "model": MODEL}
-        given = {**arguments, **PAIR, "messages": MESSAGES, "max_retries": 0}
+        pair = {name: vendor.credentials("wenxin")[name] for name in PAIR}
+        given = {**arguments, **pair, "messages": MESSAGES, "max_retries": 0}
         first, second = unionchat(**given), unionchat(**given)
         skew = 31 * 86_400
         third = unionchat(**given, stream=True)
