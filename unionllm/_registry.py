@@ -47,6 +47,8 @@ PROVIDERS: Mapping[str, Entry] = MappingProxyType(
             "moonshot", _names("kimi", "moonshotai", "moonshot-ai", moonshotai_cn="cn", kimi_for_coding="coding")
         ),
         "deepseek": Entry("deepseek", _names("deep-seek", "deepseek-ai")),
+        "xunfei": Entry("xunfei", _names("spark", "iflytek", "sparkdesk", "xinghuo")),
+        "xunfei_http": Entry("xunfei_http"),
         "local": Entry("local", _names("llamacpp", "llama.cpp")),
     }
 )

@@ -90,6 +90,7 @@ class ProviderSpec:
         title: as people call it.
         regions: the first one is the default.
         base_url_env: environment variables that may replace the default base URL.
+        schemes: what a base URL may begin with.
         docs: the vendor page that the adapter follows, and the day it was read.
         default_model: used when the caller names none; None means that a model must be named.
         embeddings: how texts are embedded; None: the vendor offers none.
@@ -100,6 +101,7 @@ class ProviderSpec:
     regions: tuple[Region, ...]
     credentials: tuple[Credential, ...] = ()
     base_url_env: tuple[str, ...] = ()
+    schemes: tuple[str, ...] = ("https", "http")
     docs: str = ""
     docs_read: str = "2026-11-23"
     default_model: str | None = None

@@ -99,11 +99,12 @@ class OpenAICompatible(Adapter):
             chat.messages, self.spec.messages, thinks=family.is_on(params), adapt_part=self.part_rule(chat)
         )
         changes.extend(message_changes)
-        changes.extend(self.arrange(chat, messages))
         pattern = self.spec.json_schema_models
         takes_schema = pattern is not None and re.match(pattern, model) is not None
         messages, format_changes = adapt_response_format(params, messages, takes_schema=takes_schema)
         changes.extend(format_changes)
+        # Last, because an instruction for JSON may have brought a system message.
+        changes.extend(self.arrange(chat, messages))
         if chat.param_policy == "strict":
             refuse_changes(self.spec, changes)
         return replace(chat, params=params, messages=tuple(messages), adaptations=tuple(changes))
@@ -221,7 +222,7 @@ class OpenAICompatible(Adapter):
             text = reply.content[:1000].decode("utf-8", "replace").strip()
             raise self.unreadable(chat, "the answer holds no choices", text, reply.status)
         try:
-            response = parse_response(self, chat, data)
+            response = parse_response(self, chat, self.adjust_body(data))
         except ODD_SHAPES:
             response = None
         if response is None:
@@ -289,6 +290,10 @@ class OpenAICompatible(Adapter):
     def own_fields(self, data: JSONObject) -> JSONObject:
         """Fields of an answer that this vendor fills under names of its own, read from a body or event."""
         return {}
+
+    def adjust_body(self, data: JSONObject) -> JSONObject:
+        """A body with choices, or an event of a stream, as the vendor sent it, with its oddities set right."""
+        return data
 
     def adjust_message(self, raw: JSONObject) -> JSONObject:
         """A message or delta as the vendor sent it, with its oddities set right."""

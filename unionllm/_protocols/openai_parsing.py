@@ -283,7 +283,7 @@ class OpenAIChunkParser:
             raise self._dialect.unreadable(self._chat, "an event of the stream is no JSON object", text)
         if self._dialect.is_error(data):
             raise self._dialect.error(self._chat, data, reply=self._reply, event=event)
-        return self._chunk(data)
+        return self._chunk(self._dialect.adjust_body(data))
 
     def _chunk(self, data: JSONObject) -> Iterable[ModelResponseChunk]:
         if not self._head:

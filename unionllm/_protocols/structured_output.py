@@ -48,10 +48,11 @@ def adapt_response_format(
     )
     reason = "the vendor knows json_object only; the schema is in the system message"
     change = adaptation("response_format", "replaced", "json_schema", "json_object", reason)
-    return _instruct(messages, instruction), [change]
+    return instruct(messages, instruction), [change]
 
 
-def _instruct(messages: list[JSONObject], instruction: str) -> list[JSONObject]:
+def instruct(messages: list[JSONObject], instruction: str) -> list[JSONObject]:
+    """The messages with an instruction in the system message at their head."""
     first = messages[0]
     if first.get("role") == "system" and isinstance(first.get("content"), str):
         return [{**first, "content": f"{first['content']}\n\n{instruction}"}, *messages[1:]]
