@@ -1,9 +1,9 @@
 """WebSockets: the handshake is an HTTP request like any other, and the messages are the pieces of its reply's body.
 
 So TCP, TLS, proxies, limits and hanging up are those of every call; what is added here are the frames, which the
-sans-I/O half of the library ``websockets`` reads and writes. The clients of that library are left alone: they follow
-redirects with what we send, write the signed URL into their log, and have no proxy (before 15) and no end from another
-thread.
+sans-I/O half of the library ``websockets`` reads and writes. The clients of that library (``sync.client``,
+``asyncio.client``) are left alone: they would take no proxy (before version 15), follow redirects with what we send,
+write the signed URL into their log, keep a thread for each sync connection, and need a second set of limits.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from ..exceptions import (
     ContextWindowExceededError,
     InsufficientBalanceError,
     InternalServerError,
+    NotFoundError,
     PermissionDeniedError,
     RateLimitError,
     ServiceUnavailableError,
@@ -94,8 +95,10 @@ ERRORS = ErrorFacts(
         )
     ),
     texts=(
-        # Said with status 403, which would mean that the key is good.
-        ("valid date or x-date header", ErrorRule(cls=AuthenticationError)),
+        # What the gateway says has no code, and a wrong date has status 403, which would mean that the key is good.
+        ("hmac signature", ErrorRule(cls=AuthenticationError)),
+        ("invalid user", ErrorRule(cls=AuthenticationError)),
+        ("no route matched", ErrorRule(cls=NotFoundError)),
         # 11200 means "no licence" as well: only the words tell.
         ("used up", ErrorRule(cls=InsufficientBalanceError)),
         ("insufficient balance", ErrorRule(cls=InsufficientBalanceError)),
@@ -113,6 +116,8 @@ class Spark(OpenAICompatible):
 
     def prepare(self, chat: ChatRequest) -> ChatRequest:
         """See ``Adapter``."""
+        if chat.param_policy == "raw":
+            return super().prepare(chat)
         model = _NAMES.get(chat.model.lower(), chat.model)
         prepared = super().prepare(replace(chat, model=model))
         if model == chat.model:

@@ -21,6 +21,7 @@ from .spark import SparkParser
 
 #: The status of the last frame.
 _LAST = 2
+_USUAL_PORTS = {"wss": 443, "https": 443, "ws": 80, "http": 80}
 _REASON = "there is no place for calls of tools and their results over WebSocket; they are told in words"
 _UNKNOWN = "a message of a frame has a role and a content"
 _KNOWN = ("role", "content", "tool_calls", "tool_call_id")
@@ -34,9 +35,9 @@ def sign_url(url: str, api_key: str, api_secret: str, now: float, method: str = 
         now: Unix time in seconds.
     """
     parts = urlsplit(url)
-    usual = {"wss": 443, "ws": 80}.get(parts.scheme)
     host = parts.netloc.rpartition("@")[2]
-    host = host if parts.port != usual else host.rpartition(":")[0]  # as the header Host leaves it out
+    if parts.port == _USUAL_PORTS.get(parts.scheme, 0):
+        host = host.rpartition(":")[0]  # as the header Host leaves it out
     date = formatdate(now, usegmt=True)
     signed = f"host: {host}\ndate: {date}\n{method} {parts.path or '/'} HTTP/1.1"
     digest = hmac.new(api_secret.encode(), signed.encode(), hashlib.sha256).digest()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 from .._protocols.base import Credential, JSONObject, Region, frozen
 from .._protocols.openai_compatible import OpenAISpec, encode_body
@@ -80,10 +80,11 @@ class Xunfei(Spark):
         changes = []
         wanted = chat.params.get("response_format")
         if wanted is not None:
-            if isinstance(wanted, dict) and wanted.get("type") == "json_object":
+            kind = wanted["type"] if isinstance(wanted, dict) else "json_schema"  # of a pydantic class
+            if kind == "json_object":
                 messages[:] = instruct(messages, "Answer with one JSON object.")
             reason = "there is no JSON mode over WebSocket; the messages ask for it"
-            changes.append(adaptation("response_format", "dropped", wanted, None, reason))
+            changes.append(adaptation("response_format", "dropped", kind, None, reason))
         return [*changes, *calls_as_text(messages), *super().arrange(chat, messages)]
 
     def frame(self, chat: ChatRequest) -> JSONObject:
@@ -106,14 +107,22 @@ class Xunfei(Spark):
         }
         return _merged(frame, chat.extra_body)
 
-    def build_socket(self, chat: ChatRequest) -> WebSocketRequest:
-        """The conversation of the call, its URL signed for now."""
+    def make_ready(self, chat: ChatRequest) -> Flow[ChatRequest]:
+        """See ``Adapter``. Signed for this try; the signature is a secret like those it was made of."""
+        yield from ()
+        if _is_http(chat):
+            return chat
         given = chat.credentials
         url = sign_url(chat.base_url, given["api_key"], given["api_secret"], chat.now)
-        if chat.extra_query:
-            url = f"{url}&{urlencode(chat.extra_query)}"
+        quoted = url.partition("authorization=")[2].partition("&")[0]
+        made = {"url": Secret(url), "quoted": Secret(quoted), "authorization": Secret(unquote(quoted))}
+        return replace(chat, credentials={**given, **made})
+
+    def build_socket(self, chat: ChatRequest) -> WebSocketRequest:
+        """The conversation of the call."""
+        more = f"&{urlencode(chat.extra_query)}" if chat.extra_query else ""
         return WebSocketRequest(
-            url=Secret(url),
+            url=Secret(f"{chat.credentials['url']}{more}"),
             headers=Headers({name.lower(): value for name, value in chat.extra_headers.items()}),
             messages=(encode_body(self.spec, self.frame(chat)).decode("utf-8"),),
             secrets=chat.secrets,
