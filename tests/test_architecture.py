@@ -97,6 +97,7 @@ def test_adapters_do_not_know_the_transport() -> None:
         "_transport",
         "_network",
         "_lines",
+        "_websocket",
         "_call",
         "_clients",
         "_stream",
@@ -140,6 +141,7 @@ def test_the_transport_does_not_know_adapters() -> None:
         "_transport.py",
         "_network.py",
         "_lines.py",
+        "_websocket.py",
         "_reader.py",
         "_framing.py",
         "_retry.py",
@@ -153,6 +155,12 @@ def test_the_http_library_shows_in_three_files_only() -> None:
     users = {name_of(path) for path in MODULES if imports(path) & {"httpx:", "httpcore:"}}
 
     assert users == {"_transport", "_network", "_lines"}
+
+
+def test_the_websocket_library_shows_in_one_file_only() -> None:
+    users = {name_of(path) for path in MODULES if "websockets:" in imports(path) | imported_by_name(path)}
+
+    assert users == {"_websocket"}
 
 
 def test_the_litellm_module_shows_in_the_bridge_only() -> None:

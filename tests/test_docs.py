@@ -37,6 +37,8 @@ class Run:
     answer: Answer = vendor
     #: Run it in a process of its own: for blocks that load LiteLLM or a model.
     own_process: bool = False
+    #: The key that must arrive.
+    key: str = KEY
     #: Part of the headers of the first call.
     headers: dict[str, str] = field(default_factory=dict)
 
@@ -214,6 +216,11 @@ RUNS: dict[str, list[list[Run]]] = {
     "docs/providers/wenxin": [
         [Run(prints=(TEXT,), sends=(("wenxin", {"web_search": {"enable": True}, "enable_thinking": False}),))]
     ],
+    # On loopback the base URL begins with http, and so does the protocol.
+    "docs/providers/xunfei": [
+        [Run(prints=(f"{TEXT} stop",), sends=(("xunfei", {"model": "generalv3.5"}),), key=f"{KEY}:{KEY}")]
+    ],
+    "docs/providers/xunfei_http": [[Run(prints=(f"{TEXT} stop",), sends=(("xunfei_http", {"temperature": 0.7}),))]],
     "docs/providers/local": [[LOCAL]],
 }
 #: Tested below by itself: its blocks are the files of a package.
@@ -278,7 +285,7 @@ def check_sends(requests: list[Recorded], run: Run) -> None:
         return
     assert [request.path for request in requests] == [f"/{to}{run.path}" for to, _ in run.sends]
     for request, (_, wanted) in zip(requests, run.sends, strict=True):
-        assert request.headers["authorization"] == f"Bearer {KEY}"
+        assert request.headers["authorization"] == f"Bearer {run.key}"
         assert {**request.json, **wanted} == request.json
     assert not run.headers or {**requests[0].headers, **run.headers} == requests[0].headers
 

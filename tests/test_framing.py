@@ -16,6 +16,9 @@ from unionllm.exceptions import APIResponseError
 
 BOM = b"\xef\xbb\xbf"
 
+#: Framings of bytes that may be cut anywhere; a message of a WebSocket is whole.
+STREAMS = sorted(set(DECODERS) - {"messages"})
+
 
 def decode(pieces: Iterable[bytes], framing: str = "sse", limit: int = MAX_EVENT_BYTES) -> tuple[list[Event], bytes]:
     """Every event of a body, and what was no event stream."""
@@ -57,7 +60,7 @@ BODIES = {
 }
 
 
-@pytest.mark.parametrize("framing", DECODERS)
+@pytest.mark.parametrize("framing", STREAMS)
 @pytest.mark.parametrize("name", BODIES)
 def test_events_are_the_same_wherever_the_body_is_cut_once(name: str, framing: str) -> None:
     body = BODIES[name]
@@ -67,7 +70,7 @@ def test_events_are_the_same_wherever_the_body_is_cut_once(name: str, framing: s
         assert decode(pieces, framing) == whole, pieces
 
 
-@pytest.mark.parametrize("framing", DECODERS)
+@pytest.mark.parametrize("framing", STREAMS)
 @pytest.mark.parametrize("name", BODIES)
 def test_events_are_the_same_byte_by_byte_with_empty_pieces_between(name: str, framing: str) -> None:
     body = BODIES[name]
@@ -84,7 +87,7 @@ tokens = line_ends | words | st.binary(max_size=4) | st.text(max_size=3).map(str
 bodies = st.lists(tokens, max_size=25).map(b"".join)
 
 
-@given(body=bodies, framing=st.sampled_from(sorted(DECODERS)), cuts=st.lists(st.integers(0, 120), max_size=12))
+@given(body=bodies, framing=st.sampled_from(STREAMS), cuts=st.lists(st.integers(0, 120), max_size=12))
 @example(body=b"data: 1\r\n\r\n", framing="sse", cuts=[8])
 @example(body=b"\xef", framing="sse", cuts=[1])
 def test_no_cut_changes_what_any_bytes_mean(body: bytes, framing: str, cuts: list[int]) -> None:
@@ -207,7 +210,7 @@ def test_no_event_is_lost_after_any_number_of_blank_lines(blanks: int, events: i
     assert data_of(*pieces) == [str(number) for number in range(events)]
 
 
-@pytest.mark.parametrize("framing", DECODERS)
+@pytest.mark.parametrize("framing", STREAMS)
 @pytest.mark.parametrize("size", [1, 100, 5000])
 def test_an_event_beyond_the_limit_is_refused(framing: str, size: int) -> None:
     decoder = DECODERS[framing](10_000)
@@ -239,7 +242,7 @@ def feed_all(decoder: Decoder, first: bytes, piece: bytes, times: int) -> list[E
     return events
 
 
-@pytest.mark.parametrize("framing", DECODERS)
+@pytest.mark.parametrize("framing", STREAMS)
 @pytest.mark.parametrize("prefix", [b"data: ", b'{"a": "', b"<html>"])
 def test_a_long_event_in_small_pieces_is_not_copied_again_and_again(framing: str, prefix: bytes) -> None:
     """5 MB in pieces of 50 bytes: quadratic work would be 250 GB; counted by the interpreter's own allocations."""
@@ -267,3 +270,12 @@ def test_json_lines_are_events_and_blank_lines_are_not() -> None:
     assert decoder.feed(b'{"a":1}\r\n\n  \n{"b"') == [Event('{"a":1}')]
     assert decoder.feed(b":2}") == []
     assert decoder.end() == [Event('{"b":2}')]
+
+
+def test_a_message_is_an_event_whatever_it_holds() -> None:
+    decoder = DECODERS["messages"](100)
+
+    assert decoder.feed("data: a\n\n{\u2028".encode()) == [Event("data: a\n\n{\u2028")]
+    assert decoder.feed(b"a\xff") == [Event("a\ufffd")]
+    assert decoder.end() == []
+    assert decoder.body is None

@@ -1,4 +1,4 @@
-"""Bytes → events, without I/O: server-sent events and JSON lines, cut at any place.
+"""Bytes → events, without I/O: server-sent events and JSON lines, cut at any place, and whole messages.
 
 Lines are split as bytes at CR, LF and CRLF only, then decoded as UTF-8. ``str.splitlines`` would also cut at U+2028,
 U+2029 and U+0085, which JSON text may contain, and words would be lost.
@@ -176,6 +176,23 @@ class JSONLinesDecoder:
         return [Event(_decode(rest))] if rest.strip() else []
 
 
+class MessageDecoder:
+    """The messages of a WebSocket: each comes whole, and is an event. Their size was limited where they were put
+    together.
+    """
+
+    def __init__(self, max_bytes: int = MAX_EVENT_BYTES) -> None:
+        self.body: bytearray | None = None
+
+    def feed(self, data: bytes) -> list[Event]:
+        """The event that the message ``data`` is."""
+        return [Event(_decode(data))]
+
+    def end(self) -> list[Event]:
+        """Nothing: there is no half of a message."""
+        return []
+
+
 class Decoder(Protocol):
     """Bytes in pieces → events. ``body`` holds the bytes of an answer that was no event stream."""
 
@@ -185,7 +202,11 @@ class Decoder(Protocol):
     def end(self) -> list[Event]: ...
 
 
-DECODERS: dict[str, Callable[[int], Decoder]] = {"sse": SSEDecoder, "json_lines": JSONLinesDecoder}
+DECODERS: dict[str, Callable[[int], Decoder]] = {
+    "sse": SSEDecoder,
+    "json_lines": JSONLinesDecoder,
+    "messages": MessageDecoder,
+}
 
 
 def too_large(limit: int) -> APIResponseError:

@@ -21,6 +21,17 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
+class Shown:
+    """A body or message for the log: decoded and masked only if a handler really writes it."""
+
+    def __init__(self, content: bytes | None, secrets: Iterable[str]) -> None:
+        self._content = content
+        self._secrets = secrets
+
+    def __str__(self) -> str:
+        return redact((self._content or b"").decode("utf-8", "replace"), self._secrets)
+
+
 def redact_json(value: Any, secrets: tuple[str, ...]) -> Any:
     """The same for every string inside a decoded JSON value; the value itself is left as it is."""
     if isinstance(value, str):

@@ -95,6 +95,17 @@ class _AsyncBody(httpx.AsyncByteStream):
         await self._stream.aclose()
 
 
+def with_pieces(response: httpx.Response, *, sync: Any = None, asynchronous: Any = None) -> httpx.Response:
+    """The response with another body: what an iterator gives, piece by piece, closed with it.
+
+    Args:
+        sync: an iterable of bytes with ``close()``.
+        asynchronous: an asynchronous one with ``aclose()``, in place of the other.
+    """
+    body = _AsyncBody(asynchronous) if sync is None else _SyncBody(sync)
+    return httpx.Response(response.status_code, headers=response.headers, stream=body, extensions=response.extensions)
+
+
 def ask_at_every_read(response: httpx.Response, deadline: Deadline) -> None:
     """Have the connection of a caller's own client ask the deadline, too, while this response is read.
 
@@ -230,7 +241,7 @@ def _timeout_error(error: Exception, deadline: Deadline, place: str) -> APITimeo
     if name == "ReadTimeout":
         which, seconds = deadline.applied
         message = f"{place} was silent: the {which} limit of {seconds or 0:g} s ran out. {_raise_limit(which)}"
-        return APITimeoutError(message)
+        return APITimeoutError(message, retryable=which == "connect")
     return None
 
 

@@ -86,6 +86,8 @@ PROVIDERS: Mapping[str, Entry] = MappingProxyType(
         "tiangong": Entry("tiangong", _names("skywork", "skychat", "kunlun", "sky")),
         "minimax": Entry("minimax", _names("minimaxi", "mini-max", "hailuo", "abab", minimax_cn="cn")),
         "wenxin": Entry("wenxin", _names("qianfan", "baidu", "ernie", "baidu_v2", "wenxinworkshop")),
+        "xunfei": Entry("xunfei", _names("spark", "iflytek", "sparkdesk", "xinghuo")),
+        "xunfei_http": Entry("xunfei_http"),
         "local": Entry("local", _names("llamacpp", "llama.cpp")),
     }
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -135,16 +135,16 @@ def _retries(args: Mapping[str, Any]) -> RetryPolicy:
     return RetryPolicy(max_retries=given)
 
 
-def given_base_url(args: Mapping[str, Any]) -> str:
+def given_base_url(args: Mapping[str, Any], schemes: Sequence[str] = ("https", "http")) -> str:
     """The caller's base URL, checked; "" when none was given."""
     for name in ("base_url", "api_base", "endpoint_url"):
         value = args.get(name)
         if value:
-            return clean_base_url(str(value), name)
+            return clean_base_url(str(value), name, schemes)
     return ""
 
 
-def clean_base_url(value: str, name: str) -> str:
+def clean_base_url(value: str, name: str, schemes: Sequence[str] = ("https", "http")) -> str:
     """The part of a URL before the path of the call.
 
     Raises:
@@ -153,14 +153,14 @@ def clean_base_url(value: str, name: str) -> str:
     url = value.strip()
     try:
         parts = urlsplit(url)
-        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_address = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:  # brackets without an end, a port that is no number
         is_address = False
     if is_address and parts.query:
         raise BadRequestError(f"{name} has a query: pass what stands after its question mark as extra_query={{…}}.")
     if not is_address:
         raise BadRequestError(
-            f"{name}={value!r} is no address: write it with its scheme, such as https://{url or 'host/v1'}."
+            f"{name}={value!r} is no address: write it with its scheme, such as {schemes[0]}://{url or 'host/v1'}."
         )
     return url.rstrip("/").removesuffix("/chat/completions").rstrip("/")
 
@@ -227,7 +227,7 @@ def _model(spec: ProviderSpec, args: Mapping[str, Any]) -> str:
 
 
 def _base_url(spec: ProviderSpec, implied: str | None, args: Mapping[str, Any], environ: Mapping[str, str]) -> str:
-    given = given_base_url(args)
+    given = given_base_url(args, spec.schemes)
     if given:
         return given
     wanted = _text(args, "region") or implied
@@ -239,7 +239,7 @@ def _base_url(spec: ProviderSpec, implied: str | None, args: Mapping[str, Any], 
         return region.base_url
     for name in spec.base_url_env:
         if environ.get(name):
-            return clean_base_url(environ[name], name)
+            return clean_base_url(environ[name], name, spec.schemes)
     return spec.base_url
 
 

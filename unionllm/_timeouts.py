@@ -20,9 +20,10 @@ DRAIN_SECONDS = 0.05
 class Timeouts:
     """Limits in seconds; None means no limit.
 
-    ``connect``: TCP and TLS. ``write``: sending one piece of the request. ``pool``: waiting for a free connection.
-    ``first_token``: from the request sent to the first byte of the answer's body. ``idle``: between two arrivals of
-    bytes after that; a keep-alive comment counts as life. ``total``: the whole call, retries and waits included.
+    ``connect``: TCP and TLS; the handshake of a WebSocket may take as long again. ``write``: sending one piece of the
+    request. ``pool``: waiting for a free connection. ``first_token``: from the request sent to the first byte of the
+    answer's body. ``idle``: between two arrivals of bytes after that; a keep-alive comment counts as life. ``total``:
+    the whole call, retries and waits included.
     """
 
     connect: float | None = 10.0
@@ -80,6 +81,7 @@ class Deadline:
         "_clock",
         "_draining",
         "_end",
+        "_in_handshake",
         "_own_end",
         "_own_total",
         "_total",
@@ -94,6 +96,7 @@ class Deadline:
         self._own_total, self._own_end = self._total, self._end
         self._body_started = False
         self._draining = False
+        self._in_handshake = False
         #: Name and seconds of the limit that the last wait was given.
         self.applied: tuple[str, float | None] = ("first token", timeouts.first_token)
 
@@ -107,7 +110,15 @@ class Deadline:
     def start_attempt(self, timeouts: Timeouts) -> None:
         """A new request is about to be sent: its first token is awaited again, under these limits."""
         self.timeouts = timeouts
-        self._body_started = self._draining = False
+        self._body_started = self._draining = self._in_handshake = False
+
+    def handshake_started(self) -> None:
+        """The handshake of a WebSocket is about to be sent: until it has ended, the connect limit applies."""
+        self._in_handshake = True
+
+    def handshake_ended(self) -> None:
+        """The handshake has been answered: now the answer to the call itself is awaited."""
+        self._in_handshake = False
 
     def body_started(self) -> None:
         """The first bytes of the body are here: from now on the idle limit applies."""
@@ -137,6 +148,8 @@ class Deadline:
         if self._draining:
             return DRAIN_SECONDS
         limits = self.timeouts
+        if self._in_handshake:
+            return self.shorten("connect", limits.connect)
         name, seconds = ("idle", limits.idle) if self._body_started else ("first token", limits.first_token)
         return self.shorten(name, seconds)
 

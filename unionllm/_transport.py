@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Generator, Iterable
+from collections.abc import AsyncGenerator, Generator
 from typing import Any, TypeVar
 
 import httpx
@@ -18,23 +18,27 @@ import httpx
 from ._framing import MAX_EVENT_BYTES, too_large
 from ._join import Joiner
 from ._lines import NETWORK_ERRORS
-from ._log import logger, redact
+from ._log import Shown, logger
 from ._network import AsyncConnections, Connections, ask_at_every_read, hang_up, leave, translate
 from ._opened import AsyncOpened, Opened
 from ._reader import StreamReader
 from ._timeouts import Deadline
 from ._urls import place_of
+from ._websocket import Conversation, abegin, begin, refuse_client
 from ._wire import Flow, HttpReply, HttpRequest, OpenStream, Perform, Step, Wait, WebSocketRequest
 from .exceptions import APIError, APIResponseError, APITimeoutError, ProviderError
 from .schema import ModelResponse, ModelResponseChunk
 
 T = TypeVar("T")
 
+#: The status of a handshake that made a WebSocket of the connection.
+_SWITCHED = 101
+
 
 def _build_request(
     step: HttpRequest, deadline: Deadline, client: httpx.Client | httpx.AsyncClient | None
 ) -> httpx.Request:
-    logger.debug("-> %s %s %s", step.method, place_of(step.url), _Shown(step.content, step.secrets))
+    logger.debug("-> %s %s %s", step.method, place_of(step.url), Shown(step.content, step.secrets))
     limits = deadline.timeouts
     pool = deadline.shorten("pool", limits.pool)
     connect = deadline.shorten("connect", limits.connect)
@@ -48,17 +52,6 @@ def _build_request(
     return httpx.Request(step.method, step.url, headers=headers, content=step.content, extensions=extensions)
 
 
-class _Shown:
-    """A body for the log: decoded and masked only if a handler really writes it."""
-
-    def __init__(self, content: bytes | None, secrets: Iterable[str]) -> None:
-        self._content = content
-        self._secrets = secrets
-
-    def __str__(self) -> str:
-        return redact((self._content or b"").decode("utf-8", "replace"), self._secrets)
-
-
 def _lower_case(headers: httpx.Headers) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
@@ -66,7 +59,7 @@ def _lower_case(headers: httpx.Headers) -> dict[str, str]:
 def _reply(step: HttpRequest, response: httpx.Response, content: bytes) -> HttpReply:
     url = place_of(step.url)
     shown = b"(not shown: it holds a secret)" if step.hides_reply else content
-    logger.debug("<- %s %s %s", response.status_code, url, _Shown(shown, step.secrets))
+    logger.debug("<- %s %s %s", response.status_code, url, Shown(shown, step.secrets))
     return HttpReply(
         status=response.status_code,
         headers=_lower_case(response.headers),
@@ -76,10 +69,18 @@ def _reply(step: HttpRequest, response: httpx.Response, content: bytes) -> HttpR
     )
 
 
-def _http(step: OpenStream) -> HttpRequest:
-    if isinstance(step.request, WebSocketRequest):
-        raise ProviderError("this provider speaks WebSocket, which this release of unionllm cannot do yet.")
-    return step.request
+def _first_request(step: OpenStream, client: object, deadline: Deadline) -> tuple[HttpRequest, Conversation | None]:
+    """What is sent first to open a stream, and the conversation that this begins if it is a WebSocket's."""
+    if not isinstance(step.request, WebSocketRequest):
+        return step.request, None
+    refuse_client(client)
+    deadline.handshake_started()
+    conversation = Conversation(step.request)
+    return conversation.handshake, conversation
+
+
+def _is_refused(response: httpx.Response, conversation: Conversation | None) -> bool:
+    return response.status_code >= 300 or (conversation is not None and response.status_code != _SWITCHED)
 
 
 def _reader(step: OpenStream, request: HttpRequest, response: httpx.Response) -> StreamReader:
@@ -87,7 +88,7 @@ def _reader(step: OpenStream, request: HttpRequest, response: httpx.Response) ->
     return StreamReader(step.parser, response.status_code, _lower_case(response.headers), place_of(request.url))
 
 
-def _is_read(reader: StreamReader, deadline: Deadline, *, is_ours: bool) -> bool:
+def _is_read(reader: StreamReader, deadline: Deadline, *, is_reusable: bool) -> bool:
     """Whether there is nothing more to wait for in a stream."""
     if reader.failure is not None:
         return True
@@ -95,7 +96,7 @@ def _is_read(reader: StreamReader, deadline: Deadline, *, is_ours: bool) -> bool
         return False
     # On a connection of ours, the end of the body is awaited for a moment, so that the connection can be used again.
     deadline.draining()
-    return not is_ours or reader.is_overdue
+    return not is_reusable or reader.is_overdue
 
 
 class _Body:
@@ -192,7 +193,7 @@ class SyncTransport:
 
     def _send(self, step: HttpRequest, deadline: Deadline) -> httpx.Response:
         try:
-            # Not kept in a variable: a traceback would show its URL, and a query may hold a token.
+            # The request is in no variable: its URL may be signed, and whoever reports an error may show them.
             if self._client is None:
                 return self._connections.send(_build_request(step, deadline, None))
             response = self._client.send(
@@ -219,11 +220,14 @@ class SyncTransport:
         raise failure
 
     def _open(self, step: OpenStream, deadline: Deadline) -> Opened:
-        request = _http(step)
+        request, conversation = _first_request(step, self._client, deadline)
         response = self._send(request, deadline)
+        deadline.handshake_ended()
         reader = _reader(step, request, response)
-        if response.status_code >= 300:
+        if _is_refused(response, conversation):
             return Opened(response, _given(reader.refuse(self._read(request, response, deadline))))
+        if conversation is not None:
+            response = begin(response, conversation, deadline, lambda: reader.is_done)
         return Opened(response, self._chunks(request, response, reader, deadline))
 
     def _chunks(
@@ -233,10 +237,12 @@ class SyncTransport:
             for data in response.iter_bytes():
                 deadline.body_started()
                 yield from reader.feed(data)
-                if _is_read(reader, deadline, is_ours=self._client is None):
+                if _is_read(reader, deadline, is_reusable=self._client is None and response.status_code != _SWITCHED):
                     break
         except NETWORK_ERRORS as error:
             reader.failure = _broken_stream(error, deadline, request.url, reader)
+        except APIError as error:
+            reader.failure = error.with_traceback(None)
         finally:
             leave(response)
             response.close()
@@ -311,7 +317,7 @@ class AsyncTransport:
 
     async def _send(self, step: HttpRequest, deadline: Deadline) -> httpx.Response:
         try:
-            # Not kept in a variable: a traceback would show its URL, and a query may hold a token.
+            # The request is in no variable: its URL may be signed, and whoever reports an error may show them.
             if self._client is None:
                 return await self._connections.send(_build_request(step, deadline, None))
             response = await self._client.send(
@@ -338,12 +344,15 @@ class AsyncTransport:
         raise failure
 
     async def _open(self, step: OpenStream, deadline: Deadline) -> AsyncOpened:
-        request = _http(step)
+        request, conversation = _first_request(step, self._client, deadline)
         response = await self._send(request, deadline)
+        deadline.handshake_ended()
         reader = _reader(step, request, response)
-        if response.status_code >= 300:
+        if _is_refused(response, conversation):
             chunks = _agiven(reader.refuse(await self._read(request, response, deadline)))
         else:
+            if conversation is not None:
+                response = await abegin(response, conversation, deadline, lambda: reader.is_done)
             chunks = self._chunks(request, response, reader, deadline)
         return AsyncOpened(response, await anext(chunks, None), chunks)
 
@@ -355,10 +364,12 @@ class AsyncTransport:
                 deadline.body_started()
                 for chunk in reader.feed(data):
                     yield chunk
-                if _is_read(reader, deadline, is_ours=self._client is None):
+                if _is_read(reader, deadline, is_reusable=self._client is None and response.status_code != _SWITCHED):
                     break
         except NETWORK_ERRORS as error:
             reader.failure = _broken_stream(error, deadline, request.url, reader)
+        except APIError as error:
+            reader.failure = error.with_traceback(None)
         except (GeneratorExit, asyncio.CancelledError):
             # Closing awaits, and a second cancellation would end that before the vendor is told.
             hang_up(response)

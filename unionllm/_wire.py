@@ -93,7 +93,7 @@ class WebSocketRequest:
 class ChunkParser(Protocol):
     """Turns one stream's events into chunks; made anew for every stream."""
 
-    #: How the vendor frames its events in the body: "sse" or "json_lines".
+    #: How the vendor frames its events in the body: "sse" or "json_lines"; "messages" for a ``WebSocketRequest``.
     framing: str
     #: True once the vendor's end signal was read; nothing after it matters.
     is_done: bool

@@ -171,5 +171,32 @@ CLASSES: Mapping[str, type[exceptions.APIStatusError]] = {
     "server": exceptions.InternalServerError,
 }
 
+
+@dataclass(frozen=True, kw_only=True)
+class Instead:
+    """What a vendor's protocol makes of a scenario, and why."""
+
+    finish: str = ""
+    #: Calls of tools that come through.
+    calls: int | None = None
+    why: str
+
+
+_UNSAID = "the vendor says no finish reason; only max_tokens would tell"
+_MODERATED = "moderation is an error with this vendor, not an ending"
+
+#: Provider → scenario → what its answer is instead.
+DIFFERENT: Mapping[str, Mapping[str, Instead]] = {
+    "xunfei": {
+        "length": Instead(finish="stop", why=_UNSAID),
+        "content_filter": Instead(finish="stop", why=_MODERATED),
+        "two_tools": Instead(calls=1, why="a frame has room for one call"),
+    },
+    "xunfei_http": {
+        "length": Instead(finish="stop", why=_UNSAID),
+        "content_filter": Instead(finish="stop", why=_MODERATED),
+    },
+}
+
 #: Provider → scenario → what happens instead, and why. ``refused``: a BadRequestError before anything is sent.
 OTHERWISE: Mapping[str, Mapping[str, str]] = {}

@@ -76,6 +76,8 @@ def test_a_provider_without_transcripts_is_told_all_that_it_lacks() -> None:
 def test_transcripts_belong_to_a_provider_and_exemptions_have_a_reason() -> None:
     assert {case.provider for case in _ALL} <= set(cases.providers())
     assert all(cases.EXEMPT_PROVIDERS.values())
+    assert all(cases.NOT_AS_BYTES.values())
+    assert not {case.provider for case in _ALL} & set(cases.NOT_AS_BYTES)
 
 
 # Whole calls over a socket.

@@ -106,6 +106,7 @@ class ProviderSpec:
         credentials: all that the vendor knows, optional settings of the account among them.
         alternatives: sets of names, any one of which does in place of the required credentials.
         base_url_env: environment variables that may replace the default base URL.
+        schemes: what a base URL may begin with.
         docs: the vendor page that the adapter follows, and the day it was read.
         default_model: used when the caller names none; None means that a model must be named.
         embeddings: how texts are embedded; None: the vendor offers none.
@@ -118,6 +119,7 @@ class ProviderSpec:
     credentials: tuple[Credential, ...] = ()
     alternatives: tuple[tuple[str, ...], ...] = ()
     base_url_env: tuple[str, ...] = ()
+    schemes: tuple[str, ...] = ("https", "http")
     docs: str = ""
     docs_read: str = "2026-11-23"
     default_model: str | None = None

@@ -30,6 +30,8 @@ class Vendor:
 
     #: A model for each of ``chat``, ``tools``, ``image``, ``thinking``; one is missing where the vendor cannot do it.
     examples: ClassVar[Mapping[str, str]] = {}
+    #: The base path of those examples whose model does not answer under ``base``.
+    example_bases: ClassVar[Mapping[str, str]] = {}
     #: Whether tool calls come with ids.
     gives_call_ids: ClassVar[bool] = True
 

@@ -140,7 +140,8 @@ class Case:
         if self.bad_key:
             credentials = {name: _spoiled(value) for name, value in credentials.items()}
         model = played.examples[self.needs]
-        return Target(vendor=self.vendor, base_url=server.url(self.vendor), credentials=credentials, model=model)
+        base_url = server.url(self.vendor, played.example_bases.get(self.needs))
+        return Target(vendor=self.vendor, base_url=base_url, credentials=credentials, model=model)
 
     def prepare(self, server: VendorServer) -> None:
         """Tell the server what to answer."""

@@ -31,13 +31,15 @@ _ROWS = {
     10222: (500, "engine network error"),
     10313: (401, "appid and api key do not match"),
     10907: (400, "token count exceeds the limit"),
-    11200: (403, "AppIdNoAuthError: no licence for this version, or it is used up"),
+    11200: (403, "AppIdNoAuthError: no licence for this version"),
     11201: (429, "licc limit: daily flow"),
     11202: (429, "licc limit: QPS"),
     11203: (429, "licc limit: concurrency"),
 }
 
 CODES = {str(code): Problem(status=status, code=code, message=text) for code, (status, text) in _ROWS.items()}
+#: The same code for a licence that was good once: only the words tell.
+CODES["used up"] = Problem(status=403, code=11200, message="AppIdNoAuthError: the licence of this version is used up")
 #: What the gateway in front says by itself: a text without a code.
 CODES |= {
     "unauthorized": Problem(status=401, message="Unauthorized"),
@@ -54,7 +56,7 @@ CODES |= {
 KINDS = {
     "auth": "invalid user",
     "permission": "10016",
-    "no_balance": "11200",
+    "no_balance": "used up",
     "rate_limit": "11202",
     "overloaded": "10110",
     "not_found": "path",

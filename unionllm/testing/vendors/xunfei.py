@@ -77,7 +77,7 @@ class Played(Vendor):
         "api_secret": "TWFkZVVwRm9yVGVzdHNPbmx5MTIzNDU2",
     }
     problems = CODES
-    kinds = {**KINDS, "auth": "10313", "not_found": "10005"}
+    kinds = {**KINDS, "auth": "10313"}
     examples = {"chat": "4.0Ultra", "tools": "4.0Ultra", "thinking": "spark-x"}
     gives_call_ids = False
 

@@ -35,6 +35,7 @@ class Played(OpenAILike):
     problems = CODES
     kinds = KINDS
     examples = {"chat": "4.0Ultra", "tools": "4.0Ultra", "thinking": "spark-x"}
+    example_bases = {"thinking": "/v2"}
     gives_call_ids = False
     models = (
         Model(pattern=r"spark-x|x1", thinks="switch", fields=_X),
@@ -67,9 +68,8 @@ class Played(OpenAILike):
         """The gateway's own words, without a code."""
         if not request.headers.get("authorization"):
             self.refuse("unauthorized")
-        if not request.bearer or ":" not in request.bearer:
-            self.refuse("unverified")
-        self.require_bearer(request)
+        if request.bearer != self.credentials["api_key"]:
+            self.refuse("auth" if ":" in request.bearer else "unverified")
 
     def check_route(self, request: Incoming) -> None:
         """Each version of the API has its models."""
@@ -126,11 +126,17 @@ class Played(OpenAILike):
 
     def encode_in_200(self, problem: Problem) -> Whole:
         """A code that is not zero, and no choices."""
-        return as_json({"code": problem.code, "message": problem.message, "sid": "cha0"})
+        return as_json(self._hidden(problem))
 
     def encode_in_stream(self, problem: Problem) -> bytes:
         """The same as an event."""
-        return self.encode_event({"code": problem.code, "message": problem.message, "sid": "cha0"})
+        return self.encode_event(self._hidden(problem))
+
+    def _hidden(self, problem: Problem) -> dict[str, Any]:
+        """What the model says; the gateway, which has no codes, keeps to its envelope."""
+        if problem.code == "":
+            return self.error_body(problem)
+        return {"code": problem.code, "message": problem.message, "sid": "cha0"}
 
 
 def _head(chat: Chat) -> dict[str, Any]:
