@@ -6,6 +6,7 @@ The rest stands in test_defects.py. A1, Y1, Y2, G1, Z1 and Z2 concern the agent 
 from __future__ import annotations
 
 import copy
+import ssl
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 from server import ScriptedServer
+from sockets import SocketServer
 
 from unionllm import UnionLLM, exceptions, unionchat
 from unionllm.schema import Context, ModelResponse, Usage
@@ -172,6 +174,29 @@ def test_w1_wenxin_leaves_the_system_message_where_it_stands(vendor_server: Vend
     with pytest.raises(exceptions.AuthenticationError) as caught:
         unionchat(**{**given, **wrong_key(vendor_server, "wenxin")})
     assert caught.value.status_code == 401
+
+
+def test_f1_spark_checks_certificates_streams_and_knows_every_model(vendor_server: VendorServer) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls = Path(__file__).parent / "tls"
+    context.load_cert_chain(tls / "cert.pem", tls / "key.pem")
+    with SocketServer(lambda connection: None, tls=context) as stranger:
+        with pytest.raises(exceptions.APIConnectionError, match="TLS"):
+            unionchat(**stranger.arguments())
+        assert stranger.requests == []
+
+    given = to(vendor_server, "xunfei", "4.0Ultra")
+    vendor_server.reply(text=["一", "二"])
+    assert [chunk.choices[0].delta.content for chunk in unionchat(**given, stream=True)][:2] == ["一", "二"]
+    vendor_server.reply(text="三")
+    assert unionchat(**given).choices[0].message.content == "三"
+
+    with pytest.raises(exceptions.AuthenticationError, match="api_key") as caught:
+        unionchat(**{**given, "api_key": None})
+    assert caught.value.status_code == 401
+    vendor_server.fault("rate_limit", vendor="xunfei")
+    with pytest.raises(exceptions.RateLimitError):
+        unionchat(**given)
 
 
 # The LiteLLM bridge.
