@@ -201,6 +201,8 @@ def test_f1_spark_checks_certificates_streams_and_knows_every_model(vendor_serve
 
 # The LiteLLM bridge.
 
+litellms_warnings_are_its_own = pytest.mark.filterwarnings("default")  # not ours to mend
+
 
 def _litellm(server: ScriptedServer, **more: Any) -> dict[str, Any]:
     given = {"provider": "hosted_vllm", "model": "org/m", "api_key": "sk-test", "base_url": server.url}
@@ -214,6 +216,7 @@ def test_l2_apk_key_is_the_key(vendor_server: VendorServer) -> None:
     assert unionchat(**given).choices[0].message.content
 
 
+@litellms_warnings_are_its_own
 def test_l3_providers_that_litellm_knows_are_reached(server: ScriptedServer) -> None:
     server.reply(json={"id": "1", "model": "m", "choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]})
 
@@ -222,6 +225,7 @@ def test_l3_providers_that_litellm_knows_are_reached(server: ScriptedServer) -> 
     assert answer.choices[0].message.content == "a"
 
 
+@litellms_warnings_are_its_own
 def test_l4_litellms_own_settings_are_left_alone(server: ScriptedServer) -> None:
     server.reply(json={"id": "1", "model": "m", "choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]})
     unionchat(**_litellm(server))
@@ -231,6 +235,7 @@ def test_l4_litellms_own_settings_are_left_alone(server: ScriptedServer) -> None
     assert litellm.drop_params is False
 
 
+@litellms_warnings_are_its_own
 def test_l5_litellms_errors_are_ours_and_no_banner_is_printed(
     server: ScriptedServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -242,6 +247,7 @@ def test_l5_litellms_errors_are_ours_and_no_banner_is_printed(
     assert "Give Feedback" not in "".join(capfd.readouterr())
 
 
+@litellms_warnings_are_its_own
 def test_l6_the_model_has_no_prefix(server: ScriptedServer) -> None:
     reply = {"id": "1", "model": "org/m", "choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]}
     server.reply(json=reply)
