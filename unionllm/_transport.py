@@ -30,6 +30,7 @@ from .exceptions import APIError, APIResponseError, APITimeoutError, ProviderErr
 from .schema import ModelResponse, ModelResponseChunk
 
 T = TypeVar("T")
+AnyClient = TypeVar("AnyClient", httpx.Client | None, httpx.AsyncClient | None)
 
 #: The status of a handshake that made a WebSocket of the connection.
 _SWITCHED = 101
@@ -133,6 +134,12 @@ def _joined(joiner: Joiner) -> ModelResponse:
     return response
 
 
+def _open_one(http_client: AnyClient) -> AnyClient:
+    if http_client is not None and http_client.is_closed:
+        raise ProviderError("http_client has been closed. Make the call before closing it.")
+    return http_client
+
+
 class SyncTransport:
     """Runs flows with blocking calls. Safe to use from many threads.
 
@@ -143,9 +150,7 @@ class SyncTransport:
     def __init__(self, http_client: httpx.Client | None = None) -> None:
         if http_client is not None and not isinstance(http_client, httpx.Client):
             raise ProviderError("http_client must be an httpx.Client here; an httpx.AsyncClient serves async calls.")
-        if http_client is not None and http_client.is_closed:
-            raise ProviderError("http_client has been closed. Make the call before closing it.")
-        self._client = http_client
+        self._client = _open_one(http_client)
         self._connections = Connections()
 
     def run(self, flow: Flow[T], deadline: Deadline) -> T:
@@ -267,9 +272,7 @@ class AsyncTransport:
     def __init__(self, http_client: httpx.AsyncClient | None = None) -> None:
         if http_client is not None and not isinstance(http_client, httpx.AsyncClient):
             raise ProviderError("http_client must be an httpx.AsyncClient here; an httpx.Client serves sync calls.")
-        if http_client is not None and http_client.is_closed:
-            raise ProviderError("http_client has been closed. Make the call before closing it.")
-        self._client = http_client
+        self._client = _open_one(http_client)
         self._connections = AsyncConnections()
 
     async def run(self, flow: Flow[T], deadline: Deadline) -> T:

@@ -6,7 +6,6 @@ API reference: https://help.aliyun.com/zh/model-studio (read 2026-11-23).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -16,19 +15,7 @@ from .._protocols.base import Adapter, Credential, EmbeddingFacts, ErrorFacts, E
 from .._protocols.openai_compatible import OpenAISpec
 from .._protocols.parameters import Clamp, Drop, Rename, Rule, Thinking
 from .._wire import ChunkParser, Flow, HttpRequest, WebSocketRequest
-from ..exceptions import (
-    APIError,
-    APIStatusError,
-    AuthenticationError,
-    BadRequestError,
-    ContentPolicyViolationError,
-    InsufficientBalanceError,
-    InternalServerError,
-    NotFoundError,
-    PermissionDeniedError,
-    RateLimitError,
-    ServiceUnavailableError,
-)
+from ..exceptions import APIStatusError, BadRequestError
 from ._qwen_rules import ModelStudio
 
 if TYPE_CHECKING:
@@ -122,28 +109,24 @@ class Qwen(Adapter):
         return self._compatible.thinks(model)
 
 
-def _errors(table: Mapping[type[APIError], str]) -> dict[str, ErrorRule]:
-    return {code: ErrorRule(cls=cls) for cls, codes in table.items() for code in codes.split()}
-
-
 #: Codes of the native protocol, and of the compatible one where it has another word.
-_CODES = _errors(
+_CODES = means.codes(
     {
-        AuthenticationError: "InvalidApiKey invalid_api_key",
-        PermissionDeniedError: "AccessDenied access_denied AccessDenied.Unpurchased Model.AccessDenied App.AccessDenied"
+        means.AUTH: "InvalidApiKey invalid_api_key",
+        means.PERMISSION: "AccessDenied access_denied AccessDenied.Unpurchased Model.AccessDenied App.AccessDenied"
         " Workspace.AccessDenied AllocationQuota.FreeTierOnly",
-        NotFoundError: "ModelNotFound model_not_found model_not_supported Model.NotExist WorkSpaceNotFound",
+        means.NOT_FOUND: "ModelNotFound model_not_found model_not_supported Model.NotExist WorkSpaceNotFound",
         # The last of them is tokens a minute, not money, though OpenAI means money by the same word.
-        RateLimitError: "Throttling Throttling.RateQuota limit_requests Throttling.BurstRate limit_burst_rate"
+        means.RATE_LIMIT: "Throttling Throttling.RateQuota limit_requests Throttling.BurstRate limit_burst_rate"
         " Throttling.AllocationQuota insufficient_quota",
-        InsufficientBalanceError: "CommodityNotPurchased PrepaidBillOverdue PostpaidBillOverdue Arrearage",
-        ContentPolicyViolationError: "DataInspectionFailed data_inspection_failed FaqRuleBlocked CustomRoleBlocked"
+        means.NO_BALANCE: "CommodityNotPurchased PrepaidBillOverdue PostpaidBillOverdue Arrearage",
+        means.POLICY: "DataInspectionFailed data_inspection_failed FaqRuleBlocked CustomRoleBlocked"
         " IPInfringementSuspect",
-        BadRequestError: "InvalidParameter InvalidURL InternalError.Algo.InvalidParameter invalid_parameter_error"
+        means.BAD_REQUEST: "InvalidParameter InvalidURL InternalError.Algo.InvalidParameter invalid_parameter_error"
         " RequestTooLarge",
-        InternalServerError: "InternalError internal_error InternalError.Algo InternalError.Timeout SystemError"
+        means.SERVER: "InternalError internal_error InternalError.Algo InternalError.Timeout SystemError"
         " ModelServiceFailed RequestTimeOut",
-        ServiceUnavailableError: "ModelServingError ModelUnavailable GatewayTimeout",
+        means.OVERLOADED: "ModelServingError ModelUnavailable GatewayTimeout",
     }
 )
 
@@ -224,7 +207,7 @@ adapter = Qwen(
         json_schema_models=r"qwen3\.[5-9]",
         stream_only=rf".*omni|{_ALWAYS}",
         errors=ErrorFacts(
-            codes=frozen(_CODES),
+            codes=_CODES,
             texts=(
                 ("range of input length should be", means.CONTEXT),
                 ("total message token length exceed model limit", means.CONTEXT),
