@@ -6,6 +6,7 @@ from ..schema import Adaptation
 from .base import JSONObject
 from .openai_messages import text_of
 from .parameters import adaptation
+from .structured_output import instruct
 
 
 def merge_system(messages: list[JSONObject]) -> list[Adaptation]:
@@ -16,6 +17,21 @@ def merge_system(messages: list[JSONObject]) -> list[Adaptation]:
     first = {**found[0], "content": _joined(found)}
     messages[:] = [first, *(message for message in messages if message.get("role") != "system")]
     return [adaptation("messages", "replaced", None, None, "the vendor takes one system message, at the head")]
+
+
+def say_json(messages: list[JSONObject], wanted: object) -> list[Adaptation]:
+    """The word that JSON mode is refused without, put into the system message. Changes ``messages`` in place.
+
+    Args:
+        wanted: ``response_format``, as the vendor will see it.
+    """
+    if not isinstance(wanted, dict) or wanted.get("type") != "json_object":
+        return []
+    if any("json" in text_of(message.get("content")).lower() for message in messages):
+        return []
+    messages[:] = instruct(messages, told := "Answer with one JSON object.")
+    reason = "JSON mode is refused unless the messages hold the word json"
+    return [adaptation("messages", "added", None, told, reason)]
 
 
 def fold_system(messages: list[JSONObject]) -> list[Adaptation]:
@@ -50,8 +66,12 @@ def merge_neighbours(messages: list[JSONObject]) -> list[Adaptation]:
     return [adaptation("messages", "replaced", None, None, "the vendor refuses two turns of one role in a row")]
 
 
-def _joined(messages: list[JSONObject]) -> str:
-    return "\n\n".join(text for text in (text_of(message.get("content")) for message in messages) if text)
+def _joined(messages: list[JSONObject]) -> object:
+    joined: object = ""
+    for message in messages:
+        content = message.get("content")
+        joined = _before(joined, "" if content is None else content)
+    return joined
 
 
 def _before(first: object, second: object) -> object:

@@ -362,11 +362,17 @@ def refuse_changes(spec: ProviderSpec, changes: list[Adaptation]) -> None:
     """
     refused = [change for change in changes if change.action != "added"]
     if refused:
-        told = "; ".join(f"{change.parameter}={change.given!r}: {change.reason}" for change in refused)
+        told = "; ".join(f"{_told(change)}: {change.reason}" for change in refused)
         raise BadRequestError(
             f"{spec.name} does not take this request as given ({told}). "
             'Change it, or let param_policy="adapt" do it, or send it all the same with param_policy="raw".'
         )
+
+
+def _told(change: Adaptation) -> str:
+    """The parameter, with its value where the change holds one that the caller gave."""
+    has_value = change.given is not None and change.action != "renamed"
+    return f"{change.parameter}={change.given!r}" if has_value else change.parameter
 
 
 def _first_words(text: str) -> str:

@@ -244,6 +244,7 @@ class Thinking:
         keys: further keys of the ``thinking`` object that the family knows.
         flag: name of a boolean parameter that is the switch, in place of a ``thinking`` object; "" for none.
         budget: name of the parameter for the most tokens of thought (``thinking={"budget_tokens": …}``); "" for none.
+        effort_when_off: the adapter says what becomes of an effort beside a thought that is switched off.
     """
 
     models: str = ""
@@ -255,6 +256,7 @@ class Thinking:
     keys: tuple[str, ...] = ()
     flag: str = ""
     budget: str = ""
+    effort_when_off: bool = False
 
     def matches(self, model: str) -> bool:
         """Whether a model, named in lower case, is of this family."""
@@ -277,15 +279,16 @@ class Thinking:
         if thinking is None and effort is None:
             return []
         wants_off = (thinking or {}).get("type") == "disabled" or (thinking is None and effort == "none")
-        if self.never:
-            return [] if wants_off else _refused(thinking, effort, "this model does not think")
+        if self.never and not wants_off:
+            return _refused(thinking, effort, "this model does not think")
+        if wants_off and self.always:
+            return _refused(thinking, effort, "this model always thinks")
         if wants_off:
-            return self._off(params, thinking, effort)
+            lost = _left_over(thinking or {}, None if self.effort_when_off else effort)
+            return lost if self.never else [*lost, *self._off(params, thinking, effort)]
         return [*self._on(params, thinking), *self._level(params, thinking, effort)]
 
     def _off(self, params: JSONObject, thinking: JSONObject | None, effort: Any) -> list[Adaptation]:
-        if self.always:
-            return _refused(thinking, effort, "this model always thinks")
         if self.flag:
             params[self.flag] = False
             return []
@@ -324,12 +327,22 @@ class Thinking:
 
     def _on_by_flag(self, params: JSONObject, thinking: JSONObject) -> list[Adaptation]:
         params[self.flag] = True
+        changes: list[Adaptation] = []
+        kind = thinking.get("type")
+        if kind not in (None, "enabled"):
+            changes.append(adaptation("thinking.type", "replaced", kind, "enabled", "this model can think or not"))
         given = {key: value for key, value in thinking.items() if key != "type"}
         if self.budget and "budget_tokens" in given:
-            params.setdefault(self.budget, given.pop("budget_tokens"))
+            budget = given.pop("budget_tokens")
+            if params.setdefault(self.budget, budget) != budget:
+                reason = f"{self.budget} was given too"
+                changes.append(adaptation("thinking.budget_tokens", "dropped", budget, None, reason))
         return [
-            adaptation(f"thinking.{key}", "dropped", value, None, "the vendor does not know it")
-            for key, value in given.items()
+            *changes,
+            *(
+                adaptation(f"thinking.{key}", "dropped", value, None, "the vendor does not know it")
+                for key, value in given.items()
+            ),
         ]
 
     def _level(self, params: JSONObject, thinking: JSONObject | None, effort: Any) -> list[Adaptation]:
@@ -352,6 +365,14 @@ class Thinking:
         if sent == effort:
             return []
         return [adaptation("reasoning_effort", "replaced", effort, sent, f"the vendor's word for it is {sent}")]
+
+
+def _left_over(thinking: JSONObject, effort: Any) -> list[Adaptation]:
+    """What else was said of thinking by someone who switched it off."""
+    said = {f"thinking.{key}": value for key, value in thinking.items() if key != "type"}
+    if effort not in (None, "none"):
+        said["reasoning_effort"] = effort
+    return [adaptation(name, "dropped", value, None, "thinking is switched off") for name, value in said.items()]
 
 
 class AsGiven(Thinking):

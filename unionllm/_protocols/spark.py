@@ -182,10 +182,12 @@ class SparkParser(OpenAIChunkParser):
     """A stream without finish reasons: its usage, or the end signal, tells that it is whole."""
 
     _dialect: Spark
+    #: Whether a count of tokens says that the answer is whole.
+    usage_ends: ClassVar[bool] = True
 
     def _chunk(self, data: JSONObject) -> Iterable[ModelResponseChunk]:
         chunks = super()._chunk(data)
-        if data.get("usage"):
+        if self.usage_ends and data.get("usage"):
             self._conclude()
         return chunks
 

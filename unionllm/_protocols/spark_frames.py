@@ -35,7 +35,7 @@ def sign_url(url: str, api_key: str, api_secret: str, now: float, method: str = 
         now: Unix time in seconds.
     """
     parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
+    host = parts.netloc.rpartition("@")[2].lower()  # as it is sent
     if parts.port == _USUAL_PORTS.get(parts.scheme, 0):
         host = host.rpartition(":")[0]  # as the header Host leaves it out
     date = formatdate(now, usegmt=True)
@@ -59,7 +59,7 @@ def calls_as_text(messages: list[JSONObject]) -> list[Adaptation]:
         where, is_result = f"messages[{position}]", message.get("role") in ("tool", "function")
         content = message.get("content")
         if message.get("tool_calls"):
-            content = "\n".join([*([content] if content else []), *_called(message["tool_calls"], names)])
+            content = "\n".join([*([_plain(content)] if content else []), *_called(message["tool_calls"], names)])
             changes.append(adaptation(f"{where}.tool_calls", "replaced", "tool_calls", "text", _REASON))
         elif is_result:
             name = names.get(str(message.get("tool_call_id"))) or message.get("name") or "a function"
@@ -95,12 +95,15 @@ class FrameParser(SparkParser):
     """Frames → chunks: each is put into OpenAI's shape first."""
 
     framing = "messages"
+    usage_ends = False
 
     def _chunk(self, frame: JSONObject) -> Iterable[ModelResponseChunk]:
-        header, payload = frame["header"], frame["payload"]
+        # The last frame may hold nothing but the end.
+        header, payload = frame["header"], frame.get("payload") or {}
         event: JSONObject = {"id": header.get("sid"), "request_id": header.get("sid")}
         event["choices"] = [
-            {"index": text.get("index", 0), "delta": _delta(text)} for text in payload["choices"]["text"]
+            {"index": text.get("index", 0), "delta": _delta(text)}
+            for text in (payload.get("choices") or {}).get("text") or ()
         ]
         counts = (payload.get("usage") or {}).get("text")
         if counts:

@@ -9,13 +9,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .._protocols import dashscope
-from .._protocols.arranging import merge_system
+from .._protocols.arranging import merge_system, say_json
 from .._protocols.base import JSONObject
 from .._protocols.openai_compatible import OpenAICompatible, refuse_changes
 from .._protocols.openai_media import check_kind, is_web_address, url_of
-from .._protocols.openai_messages import refuse_part, text_of
+from .._protocols.openai_messages import refuse_part
 from .._protocols.parameters import adaptation
-from .._protocols.structured_output import instruct, is_class
+from .._protocols.structured_output import is_class
 from .._wire import Headers, HttpReply
 from ..exceptions import APIError, AuthenticationError, BadRequestError, InsufficientBalanceError, NotFoundError
 
@@ -121,15 +121,7 @@ class ModelStudio(OpenAICompatible):
                 f"{chat.model} translates one user message and takes no other. Put what it should know into "
                 "translation_options={'target_lang': …, 'domains': …}."
             )
-        changes = merge_system(messages)
-        wanted = chat.params.get("response_format")
-        if not isinstance(wanted, dict) or wanted.get("type") != "json_object":
-            return changes
-        if not any("json" in text_of(message.get("content")).lower() for message in messages):
-            messages[:] = instruct(messages, told := "Answer with one JSON object.")
-            reason = "JSON mode is refused unless the messages hold the word json"
-            changes.append(adaptation("messages", "added", None, told, reason))
-        return changes
+        return [*merge_system(messages), *say_json(messages, chat.params.get("response_format"))]
 
     def part_rule(self, chat: ChatRequest) -> Any:
         """See ``OpenAICompatible``."""

@@ -7,13 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .._protocols import means
+from .._protocols.arranging import say_json
 from .._protocols.base import Credential, ErrorFacts, JSONObject, Region, frozen
 from .._protocols.openai_compatible import OpenAICompatible, OpenAISpec
 from .._protocols.openai_messages import MessageFacts, refuse_part, take_part
 from .._protocols.parameters import LOW_HIGH_MAX, AtMost, Clamp, Drop, Rename, Thinking, adaptation
-from ..exceptions import (
-    BadRequestError,
-)
+from ..exceptions import BadRequestError
 
 if TYPE_CHECKING:
     from .._request import ChatRequest
@@ -47,7 +46,8 @@ class DeepSeek(OpenAICompatible):
             raise BadRequestError(f'This model is gone: {note} param_policy="adapt" does it.', model=chat.model)
         warnings.warn(note, DeprecationWarning, stacklevel=2)
         params = dict(chat.params)
-        params.setdefault("thinking", {"type": thinking})
+        if params.get("reasoning_effort") is None:
+            params.setdefault("thinking", {"type": thinking})
         prepared = super().prepare(replace(chat, model=model, params=params))
         change = adaptation("model", "replaced", chat.model, model, "retired by the vendor on 2026-07-24")
         return replace(prepared, adaptations=(change, *prepared.adaptations))
@@ -64,12 +64,16 @@ class DeepSeek(OpenAICompatible):
     def adapt_translated(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
         """While it thinks, the model picks its tools itself: a forced choice is answered with 400."""
         choice = params.get("tool_choice")
-        if choice in (None, "auto", "none") or not self.family(chat.model.lower()).is_on(params):
+        if choice in (None, "auto", "none") or not self.family(chat.model.lower()).is_on({**params, **chat.extra_body}):
             return []
         params["tool_choice"] = "auto"
         return [
             adaptation("tool_choice", "replaced", choice, "auto", "refused while thinking; thinking=False allows it")
         ]
+
+    def arrange(self, chat: ChatRequest, messages: list[JSONObject]) -> list[Adaptation]:
+        """See ``OpenAICompatible``."""
+        return say_json(messages, chat.params.get("response_format"))
 
     def part_rule(self, chat: ChatRequest) -> Any:
         """See ``OpenAICompatible``."""

@@ -194,17 +194,19 @@ adapter = Doubao(
             Thinking(
                 models=_HIDDEN,
                 types=("enabled", "disabled", "auto"),
+                effort_when_off=True,
                 efforts=frozen({**_EFFORTS, "xhigh": "xhigh", "max": "max"}),
             ),
-            Thinking(models="doubao-1-5-thinking", types=("enabled", "disabled", "auto")),
+            Thinking(models="doubao-1-5-thinking", effort_when_off=True, types=("enabled", "disabled", "auto")),
             Thinking(models=_OLD, never=True),
             Thinking(
                 models="doubao-seed-1-6",
                 types=("enabled", "disabled", "auto"),
+                effort_when_off=True,
                 efforts=frozen({**_EFFORTS, "xhigh": "high", "max": "high"}),
             ),
-            Thinking(models=_SEED, efforts=frozen({**_EFFORTS, "xhigh": "high", "max": "high"})),
-            Thinking(efforts=frozen({**_EFFORTS, "xhigh": "xhigh", "max": "max"})),
+            Thinking(models=_SEED, effort_when_off=True, efforts=frozen({**_EFFORTS, "xhigh": "high", "max": "high"})),
+            Thinking(effort_when_off=True, efforts=frozen({**_EFFORTS, "xhigh": "xhigh", "max": "max"})),
         ),
         json_schema_models=rf"({_SEED}|{_HIDDEN})",
         errors=ErrorFacts(

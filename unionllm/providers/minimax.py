@@ -169,6 +169,7 @@ adapter = MiniMax(
             Clamp(name="temperature", low=0.01, high=2),
             Clamp(name="top_p", low=0.01, high=1),
             Only(name="n", values=(1,)),
+            Only(name="service_tier", values=("standard", "priority")),
             Only(name="tool_choice", values=("auto", "none"), reason="the vendor lets the model choose"),
             Drop(names=("seed", "logit_bias", "presence_penalty", "frequency_penalty", "parallel_tool_calls", "user")),
             Drop(names=("group_id",), reason="the key tells it; only paths that are gone wanted it"),

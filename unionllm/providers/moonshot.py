@@ -28,6 +28,11 @@ _NO_K3 = r"(?!kimi-k3)"
 _WARM = 0.3
 #: Families whose temperature is 0 unless told otherwise.
 _COLD = "moonshot-v1"
+#: Keywords of JSON Schema that hold schemas: under names of the caller's, and by themselves or in a list.
+_SCHEMAS_BY_NAME = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+_SCHEMAS = frozenset(
+    {"items", "prefixItems", "contains", "anyOf", "oneOf", "allOf", "not", "if", "then", "else", "additionalProperties"}
+)
 
 
 class Moonshot(OpenAICompatible):
@@ -84,11 +89,9 @@ def _with_schema(holder: Any, outer: str, inner: str) -> Any:
 
 def _schema(schema: Any) -> Any:
     """Moonshot's flavoured JSON schema: no ``$schema``, ``prefixItems`` for tuples, no ``type`` beside ``anyOf``."""
-    if isinstance(schema, list):
-        return [_schema(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    made = {name: _schema(value) for name, value in schema.items() if name != "$schema"}
+    made = {name: _schema_below(name, value) for name, value in schema.items() if name != "$schema"}
     if isinstance(made.get("items"), list):
         made["prefixItems"] = made.pop("items")
     if isinstance(made.get("anyOf"), list) and "type" in made:
@@ -97,6 +100,15 @@ def _schema(schema: Any) -> Any:
     if "properties" in made and "type" not in made and isinstance(made["properties"], dict):
         made["type"] = "object"
     return made
+
+
+def _schema_below(keyword: str, value: Any) -> Any:
+    """The value of a keyword, which is data and no schema behind most of them."""
+    if keyword in _SCHEMAS_BY_NAME and isinstance(value, dict):
+        return {name: _schema(inner) for name, inner in value.items()}
+    if keyword not in _SCHEMAS:
+        return value
+    return [_schema(inner) for inner in value] if isinstance(value, list) else _schema(value)
 
 
 class _Media:
@@ -175,7 +187,7 @@ adapter = Moonshot(
         ),
         # Missing on a turn with tool calls while thinking: 400. A blank is taken, an empty text is not.
         messages=MessageFacts(replay_filler=" ", empty_content=" "),
-        json_schema_models="kimi-",
+        json_schema_models=r"kimi-(?!k2-)",
         errors=ErrorFacts(
             codes=frozen(
                 {
