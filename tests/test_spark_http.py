@@ -11,7 +11,7 @@ from server import Reply, ScriptedServer
 
 from unionllm import ModelResponse, StreamInterruptedError, unionchat
 from unionllm._routes import build_route
-from unionllm.exceptions import BadRequestError, ContentPolicyViolationError
+from unionllm.exceptions import APIResponseError, BadRequestError, ContentPolicyViolationError
 
 HOST = "https://spark-api-open.xf-yun.com"
 USAGE = {"prompt_tokens": 6, "completion_tokens": 3, "total_tokens": 9}
@@ -165,3 +165,14 @@ def test_a_code_beside_choices_is_an_error_all_the_same(stream: bool, server: Sc
     if stream:
         assert caught.value.partial is not None
         assert caught.value.partial.choices[0].message.content == "好"
+
+
+@pytest.mark.parametrize("choices", [5, "x", [5], [{"message": 5, "delta": 5}], [{"index": 0}]])
+def test_choices_that_are_none_are_an_answer_nobody_can_read(choices: Any, server: ScriptedServer) -> None:
+    server.reply(json={**body({}), "choices": choices})
+    server.reply(sse=[event({}, choices=choices)])
+
+    with pytest.raises(APIResponseError):
+        ask(server)
+    with pytest.raises((APIResponseError, StreamInterruptedError)):
+        read(ask(server, stream=True))

@@ -24,7 +24,6 @@ from test_secrets import told
 from test_websocket import Call, every_way, failure, say, streamed, to_http
 
 from unionllm import UnionLLM, aunionchat, unionchat
-from unionllm._timeouts import Deadline, Timeouts
 from unionllm.exceptions import APIConnectionError, APIError, ProviderError, StreamInterruptedError, UnionLLMError
 
 #: Seconds after which a call that nobody ends would end by itself.
@@ -310,21 +309,6 @@ def test_the_library_is_imported_by_a_call_alone() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")
-
-
-# The limit of the handshake, by itself.
-
-
-def test_the_handshake_is_limited_by_connect_until_it_has_ended() -> None:
-    deadline = Deadline(Timeouts(connect=3, first_token=30), lambda: 0.0)
-
-    deadline.handshake_started()
-    assert (deadline.read_seconds(), deadline.applied) == (3, ("connect", 3))
-    deadline.handshake_ended()
-    assert deadline.read_seconds() == 30
-    deadline.handshake_started()
-    deadline.start_attempt(Timeouts(connect=3, first_token=7))
-    assert deadline.read_seconds() == 7
 
 
 def test_a_failed_handshake_is_tried_again_with_a_fresh_signature(server: ScriptedServer) -> None:

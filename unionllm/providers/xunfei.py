@@ -14,7 +14,6 @@ from .._protocols.openai_messages import MessageFacts
 from .._protocols.parameters import Clamp, Drop, Rename, adaptation
 from .._protocols.spark import COMMON_RULES, ERRORS, OTHER_MODELS, THINKING, Spark, SparkParser
 from .._protocols.spark_frames import FrameParser, calls_as_text, sign_url
-from .._protocols.structured_output import instruct
 from .._wire import Flow, Headers, HttpRequest, OpenStream, Secret, WebSocketRequest
 from ..exceptions import BadRequestError
 from . import xunfei_http
@@ -62,9 +61,7 @@ class Xunfei(Spark):
         if _is_http(chat):
             return self._over_http.prepare(_with_password(chat))
         prepared = super().prepare(chat)
-        left_out = () if chat.param_policy == "raw" else ("response_format",)  # told in words, see ``arrange``
-        params = {name: value for name, value in prepared.params.items() if name not in left_out}
-        return replace(prepared, params=params, base_url=_address(prepared))
+        return replace(prepared, base_url=_address(prepared))
 
     def adapt_params(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
         """See ``OpenAICompatible``."""
@@ -76,16 +73,8 @@ class Xunfei(Spark):
         return changes
 
     def arrange(self, chat: ChatRequest, messages: list[JSONObject]) -> list[Adaptation]:
-        """See ``OpenAICompatible``. Results of tools and JSON mode have no place in a frame: both become words."""
-        changes = []
-        wanted = chat.params.get("response_format")
-        if wanted is not None:
-            kind = wanted["type"] if isinstance(wanted, dict) else "json_schema"  # of a pydantic class
-            if kind == "json_object":
-                messages[:] = instruct(messages, "Answer with one JSON object.")
-            reason = "there is no JSON mode over WebSocket; the messages ask for it"
-            changes.append(adaptation("response_format", "dropped", kind, None, reason))
-        return [*changes, *calls_as_text(messages), *super().arrange(chat, messages)]
+        """See ``OpenAICompatible``."""
+        return [*calls_as_text(messages), *super().arrange(chat, messages)]
 
     def frame(self, chat: ChatRequest) -> JSONObject:
         """The one frame that asks."""
@@ -219,6 +208,7 @@ adapter = Xunfei(
         messages=MessageFacts(replay="strip"),
         asks_for_usage=False,
         json_schema_models=None,
+        json_object_models=None,
         errors=ERRORS,
     )
 )
