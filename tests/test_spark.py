@@ -140,7 +140,7 @@ def test_what_is_extra_is_merged_into_the_frame() -> None:
 @pytest.mark.parametrize(
     ("wanted", "text"),
     [
-        ({"type": "json_object"}, "Answer with one JSON object."),
+        ({"type": "json_object"}, "Answer with one JSON object"),
         ({"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}}, "JSON schema"),
         ({"type": "text"}, None),
     ],

@@ -95,6 +95,18 @@ def test_the_first_read_waits_for_the_first_token_and_later_ones_for_life() -> N
     assert deadline.applied == ("idle", 5)
 
 
+def test_the_handshake_is_limited_by_connect_until_it_has_ended() -> None:
+    deadline = Deadline(Timeouts(connect=3, first_token=30), Clock())
+
+    deadline.handshake_started()
+    assert (deadline.read_seconds(), deadline.applied) == (3, ("connect", 3))
+    deadline.handshake_ended()
+    assert deadline.read_seconds() == 30
+    deadline.handshake_started()
+    deadline.start_attempt(Timeouts(connect=3, first_token=7))
+    assert deadline.read_seconds() == 7
+
+
 def test_a_new_attempt_waits_for_its_first_token_again() -> None:
     deadline = Deadline(Timeouts(first_token=30, idle=5), Clock())
     deadline.body_started()

@@ -19,14 +19,13 @@ from ..exceptions import (
     BadRequestError,
     ContentPolicyViolationError,
     ContextWindowExceededError,
-    InsufficientBalanceError,
     InternalServerError,
-    NotFoundError,
     PermissionDeniedError,
     RateLimitError,
     ServiceUnavailableError,
 )
 from ..schema import Adaptation, ModelResponseChunk, Usage
+from . import means
 from .arranging import fold_system, merge_system
 from .base import ErrorFacts, ErrorRule, JSONObject, frozen
 from .errors import details
@@ -96,13 +95,13 @@ ERRORS = ErrorFacts(
     ),
     texts=(
         # What the gateway says has no code, and a wrong date has status 403, which would mean that the key is good.
-        ("hmac signature", ErrorRule(cls=AuthenticationError)),
-        ("invalid user", ErrorRule(cls=AuthenticationError)),
-        ("no route matched", ErrorRule(cls=NotFoundError)),
+        ("hmac signature", means.AUTH),
+        ("invalid user", means.AUTH),
+        ("no route matched", means.NOT_FOUND),
         # 11200 means "no licence" as well: only the words tell.
-        ("used up", ErrorRule(cls=InsufficientBalanceError)),
-        ("insufficient balance", ErrorRule(cls=InsufficientBalanceError)),
-        ("余额不足", ErrorRule(cls=InsufficientBalanceError)),
+        ("used up", means.NO_BALANCE),
+        ("insufficient balance", means.NO_BALANCE),
+        ("余额不足", means.NO_BALANCE),
     ),
     request_id_fields=("sid",),
 )
@@ -147,7 +146,7 @@ class Spark(OpenAICompatible):
         reads_no_system = _WITHOUT_SYSTEM.match(chat.model.lower())
         return [*changes, *(fold_system(messages) if reads_no_system else merge_system(messages))]
 
-    def guess_ending(self, chat: ChatRequest, usage: Usage | None, *, has_calls: bool) -> str:
+    def told_ending(self, chat: ChatRequest, usage: Usage | None, *, has_calls: bool) -> str:
         """The finish reason of a whole answer, which the vendor does not say."""
         limit, spent = chat.params.get("max_tokens"), usage.completion_tokens if usage else None
         if has_calls:
@@ -202,7 +201,7 @@ class SparkParser(OpenAIChunkParser):
             for choice in chunk.choices:
                 if not choice.provider_finish_reason:
                     choice.provider_finish_reason = None
-                    choice.finish_reason = self._dialect.guess_ending(
+                    choice.finish_reason = self._dialect.told_ending(
                         self._chat, self._usage, has_calls=bool(self._calls)
                     )
             yield chunk
