@@ -12,6 +12,7 @@ from unionllm._protocols.parameters import Thinking
 
 _S, _T = {"role": "system", "content": "s"}, {"role": "system", "content": [{"type": "text", "text": "t"}]}
 _U, _A = {"role": "user", "content": "u"}, {"role": "assistant", "content": "a"}
+_TEXT_S = {"type": "text", "text": "s"}
 _PART = {"type": "text", "text": "p"}
 _MARKED = {"type": "text", "text": "m", "cache_control": {"type": "ephemeral"}}
 _CALL = {"role": "assistant", "content": "", "tool_calls": [{"id": "1"}]}
@@ -25,7 +26,7 @@ _RESULT = {"role": "tool", "tool_call_id": "1", "content": "r"}
         (merge_system, [_S, _U], [_S, _U]),
         (merge_system, [_S, _U, _T], [{"role": "system", "content": "s\n\nt"}, _U]),
         (merge_system, [_U, _S], [_S, _U]),
-        (merge_system, [_S, {"role": "system", "content": [_MARKED]}], [{"role": "system", "content": "s\n\nm"}]),
+        (merge_system, [_S, {"role": "system", "content": [_MARKED]}], [{**_S, "content": [_TEXT_S, _MARKED]}]),
         (fold_system, [_U, _A], [_U, _A]),
         (fold_system, [_S, _A, _U], [_A, {"role": "user", "content": "s\n\nu"}]),
         (fold_system, [_S], [{"role": "user", "content": "s"}]),

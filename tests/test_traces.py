@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from server import ScriptedServer
 from sockets import SocketServer
 
 from unionllm import unionchat
-from unionllm.exceptions import BadRequestError, StreamInterruptedError
+from unionllm.exceptions import AuthenticationError, BadRequestError, StreamInterruptedError
 from unionllm.testing import VendorServer
 
 MESSAGES = [{"role": "user", "content": "你好"}]
@@ -176,3 +180,30 @@ def test_a_turn_with_marked_parts_and_calls_is_told_to_spark_in_words(vendor_ser
     ]
 
     assert unionchat(**vendor_server.arguments("xunfei"), model="4.0Ultra", messages=history).choices[0].message.content
+
+
+def test_no_half_of_sparks_password_and_no_signature_is_told(server: ScriptedServer) -> None:
+    password = "k" * 20 + ":" + "s" * 20
+    server.default(json={"error": {"message": f"no {'k' * 20} and {'s' * 20}"}}, status=401)
+    call = {"model": "lite", "messages": MESSAGES, "api_key": password, "base_url": server.url, "max_retries": 0}
+
+    with pytest.raises(AuthenticationError) as caught:
+        unionchat(provider="xunfei_http", **call)
+
+    assert "kkkk" not in f"{caught.value} {caught.value.body}"
+    assert "ssss" not in f"{caught.value} {caught.value.body}"
+
+
+def test_a_signature_that_spark_repeats_is_masked() -> None:
+    signatures: list[str] = []
+
+    def talk(connection: Any) -> None:
+        query = parse_qs(urlsplit(connection.request.path).query)
+        signatures.append(base64.b64decode(query["authorization"][0]).decode().split('signature="')[1][:-1])
+        connection.send(json.dumps({"header": {"code": 10163, "message": f"bad {signatures[0]}", "sid": "s"}}))
+
+    with SocketServer(talk) as server, pytest.raises(BadRequestError) as caught:
+        unionchat(**{**server.arguments(), "max_retries": 0})
+
+    assert signatures[0] not in f"{caught.value} {caught.value.body}"
+    assert "bad ***" in str(caught.value)

@@ -70,8 +70,13 @@ def _joined(messages: list[JSONObject]) -> object:
     joined: object = ""
     for message in messages:
         content = message.get("content")
-        joined = _before(joined, "" if content is None else content)
+        # Texts become one text; images and cache marks would be lost in it.
+        joined = _before(joined, content if _has_more_than_text(content) else text_of(content))
     return joined
+
+
+def _has_more_than_text(content: object) -> bool:
+    return isinstance(content, list) and any(not part.keys() <= {"type", "text"} for part in content)
 
 
 def _before(first: object, second: object) -> object:

@@ -337,13 +337,9 @@ class Thinking:
             if params.setdefault(self.budget, budget) != budget:
                 reason = f"{self.budget} was given too"
                 changes.append(adaptation("thinking.budget_tokens", "dropped", budget, None, reason))
-        return [
-            *changes,
-            *(
-                adaptation(f"thinking.{key}", "dropped", value, None, "the vendor does not know it")
-                for key, value in given.items()
-            ),
-        ]
+        for key, value in given.items():
+            changes.append(adaptation(f"thinking.{key}", "dropped", value, None, "the vendor does not know it"))
+        return changes
 
     def _level(self, params: JSONObject, thinking: JSONObject | None, effort: Any) -> list[Adaptation]:
         if effort is None:

@@ -99,7 +99,8 @@ class FrameParser(SparkParser):
 
     def _chunk(self, frame: JSONObject) -> Iterable[ModelResponseChunk]:
         # The last frame may hold nothing but the end.
-        header, payload = frame["header"], frame.get("payload") or {}
+        header = frame["header"]
+        payload = frame.get("payload", {}) if header["status"] == _LAST else frame["payload"]
         event: JSONObject = {"id": header.get("sid"), "request_id": header.get("sid")}
         event["choices"] = [
             {"index": text.get("index", 0), "delta": _delta(text)}

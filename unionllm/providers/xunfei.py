@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -104,8 +105,10 @@ class Xunfei(Spark):
         given = chat.credentials
         url = sign_url(chat.base_url, given["api_key"], given["api_secret"], chat.now)
         quoted = url.partition("authorization=")[2].partition("&")[0]
-        made = {"url": Secret(url), "quoted": Secret(quoted), "authorization": Secret(unquote(quoted))}
-        return replace(chat, credentials={**given, **made})
+        authorization = unquote(quoted)
+        signature = base64.b64decode(authorization).decode().rpartition('signature="')[2].rstrip('"')
+        made = {"url": url, "quoted": quoted, "authorization": authorization, "signature": signature}
+        return replace(chat, credentials={**given, **{name: Secret(value) for name, value in made.items()}})
 
     def build_socket(self, chat: ChatRequest) -> WebSocketRequest:
         """The conversation of the call."""

@@ -20,6 +20,7 @@ from .._protocols.spark import (
     Spark,
     SparkParser,
 )
+from .._wire import Secret
 from ..exceptions import BadRequestError
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ class SparkHTTP(Spark):
         if is_default and (version or chat.base_url in (_HOST, self.spec.base_url)):
             is_x = re.match(r"(spark-x|x1)$", chat.model.lower())
             chat = replace(chat, base_url=f"{_HOST}/{version or ('v2' if is_x else 'v1')}")
-        prepared = super().prepare(replace(chat, params=params))
+        halves = chat.credentials["api_key"].split(":")  # a password is a key and a secret
+        secrets = {f"half_{number}": Secret(half) for number, half in enumerate(halves) if half}
+        prepared = super().prepare(replace(chat, params=params, credentials={**chat.credentials, **secrets}))
         if version is None or is_default:
             return prepared
         change = adaptation("version", "dropped", version, None, "base_url names the version")
