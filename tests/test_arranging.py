@@ -19,6 +19,10 @@ _CALL = {"role": "assistant", "content": "", "tool_calls": [{"id": "1"}]}
 _RESULT = {"role": "tool", "tool_call_id": "1", "content": "r"}
 
 
+def _thought(text: str) -> dict[str, str]:
+    return {**_A, "reasoning_content": text}
+
+
 @pytest.mark.parametrize(
     ("arrange", "given", "wanted"),
     [
@@ -37,6 +41,7 @@ _RESULT = {"role": "tool", "tool_call_id": "1", "content": "r"}
         ),
         (merge_neighbours, [_U, _A, _U], [_U, _A, _U]),
         (merge_neighbours, [_U, _U, _A], [{"role": "user", "content": "u\n\nu"}, _A]),
+        (merge_neighbours, [_thought("x"), _A, _thought("y")], [{**_thought("x\n\ny"), "content": "a\n\na\n\na"}]),
         (merge_neighbours, [_CALL, _RESULT, _A], [_CALL, _RESULT, _A]),
         (merge_neighbours, [_A, _CALL], [_A, _CALL]),
         (merge_neighbours, [_U, {**_U, "content": ""}], [{"role": "user", "content": "u"}]),

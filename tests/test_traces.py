@@ -12,7 +12,14 @@ from server import ScriptedServer
 from sockets import SocketServer
 
 from unionllm import unionchat
-from unionllm.exceptions import AuthenticationError, BadRequestError, StreamInterruptedError
+from unionllm.exceptions import (
+    APIError,
+    AuthenticationError,
+    BadRequestError,
+    InsufficientBalanceError,
+    RateLimitError,
+    StreamInterruptedError,
+)
 from unionllm.testing import VendorServer
 
 MESSAGES = [{"role": "user", "content": "你好"}]
@@ -207,3 +214,21 @@ def test_a_signature_that_spark_repeats_is_masked() -> None:
 
     assert signatures[0] not in f"{caught.value} {caught.value.body}"
     assert "bad ***" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "cls"),
+    [
+        (10003, "invalid user message format", BadRequestError),
+        (11201, "daily flow used up", RateLimitError),
+        (11200, "licence used up", InsufficientBalanceError),
+    ],
+)
+def test_sparks_codes_mean_more_than_its_words(code: int, message: str, cls: type[APIError]) -> None:
+    def talk(connection: Any) -> None:
+        connection.send(json.dumps({"header": {"code": code, "message": message, "sid": "s"}}))
+
+    with SocketServer(talk) as server, pytest.raises(APIError) as caught:
+        unionchat(**{**server.arguments(), "max_retries": 0})
+
+    assert type(caught.value) is cls

@@ -58,6 +58,9 @@ def merge_neighbours(messages: list[JSONObject]) -> list[Adaptation]:
         is_plain = not message.get("tool_calls") and not last.get("tool_calls")
         if is_plain and message.get("role") == last.get("role") and message.get("role") in ("user", "assistant"):
             merged[-1] = {**last, "content": _before(last.get("content"), message.get("content"))}
+            thoughts = [turn["reasoning_content"] for turn in (last, message) if turn.get("reasoning_content")]
+            if thoughts:
+                merged[-1]["reasoning_content"] = "\n\n".join(thoughts)
         else:
             merged.append(message)
     if len(merged) == len(messages):

@@ -227,6 +227,7 @@ class ErrorFacts:
         statuses: HTTP status → meaning, for statuses of the vendor's own making; looked at when no code is known.
         request_id_headers: where the id of the call stands, in order.
         retired: model that is gone, in lower case → the one that took over; told when the vendor does not find it.
+        sure_codes: regular expression of whole codes that mean one thing, whatever the message says.
         request_id_fields: members of an error's body that hold it, where no header does.
     """
 
@@ -237,6 +238,7 @@ class ErrorFacts:
     statuses: Mapping[int, ErrorRule] = field(default_factory=frozen)
     request_id_headers: tuple[str, ...] = ("x-request-id", "request-id", "x-trace-id")
     retired: Mapping[str, str] = field(default_factory=frozen)
+    sure_codes: str | None = None
     request_id_fields: tuple[str, ...] = ("request_id",)
 
 

@@ -149,7 +149,7 @@ def refusal(
 
 
 def _classify(facts: ErrorFacts, code: str, kind: str, message: str, status: int) -> ErrorRule:
-    lowered = message.lower()
+    lowered = "" if facts.sure_codes and re.fullmatch(facts.sure_codes, code) else message.lower()
     said = [rule for phrase, rule in facts.texts if phrase in lowered]
     theirs = [facts.codes[word] for word in (code, kind) if word in facts.codes]
     theirs += [rule for pattern, rule in facts.code_patterns if re.fullmatch(pattern, code)]

@@ -93,6 +93,8 @@ ERRORS = ErrorFacts(
             }
         )
     ),
+    # Only "no licence" and "no permission" may be about money.
+    sure_codes=r"(?!1001[56]|11200)1\d{4}",
     texts=(
         # What the gateway says has no code, and a wrong date has status 403, which would mean that the key is good.
         ("hmac signature", means.AUTH),
