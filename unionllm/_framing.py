@@ -3,10 +3,11 @@
 Lines are split as bytes at CR, LF and CRLF only, then decoded as UTF-8. ``str.splitlines`` would also cut at U+2028,
 U+2029 and U+0085, which JSON text may contain, and words would be lost.
 
-Server-sent events follow https://html.spec.whatwg.org/multipage/server-sent-events.html (read 2026-11-23) with three
+Server-sent events follow https://html.spec.whatwg.org/multipage/server-sent-events.html (read 2026-11-23) with four
 liberties that vendors make necessary: a line that starts with ``{`` or ``[`` is an event of its own (errors are sent
-without ``data:``), the event before the end of the body counts without its closing blank line, and a body that does not
-start like an event stream at all (a JSON document, an HTML page) is kept whole for ``body``.
+without ``data:``), the event before the end of the body counts without its closing blank line, an event with a name and
+without data counts (one platform ends its streams so), and a body that does not start like an event stream at all (a
+JSON document, an HTML page) is kept whole for ``body``.
 """
 
 from __future__ import annotations
@@ -134,7 +135,7 @@ class SSEDecoder:
 
     def _take(self, line: bytes, events: list[Event]) -> None:
         if not line:
-            if self._data:
+            if self._data or self._event:
                 events.append(Event("\n".join(self._data), self._event, tuple(self._comments)))
             self._data.clear()
             self._comments.clear()

@@ -12,6 +12,7 @@ from .schema import (
     ModelResponse,
     ModelResponseChunk,
     OpenAIObject,
+    Step,
     StreamingChoices,
     ToolCall,
 )
@@ -58,6 +59,9 @@ class _ChoiceParts:
         delta = choice.delta
         if delta.content:
             self.content.append(delta.content)
+        if delta.model_extra and "replace_content" in delta.model_extra:
+            # A platform's moderation took back what had been said.
+            self.content = [delta.model_extra["replace_content"] or ""]
         if delta.reasoning_content:
             self.reasoning.append(delta.reasoning_content)
         if delta.tool_calls or delta.function_call:
@@ -117,8 +121,11 @@ class Joiner:
     """Collects the chunks of one stream; ``response()`` at any time gives the answer so far."""
 
     #: Fields of a chunk that stand for the whole answer; the last one that has a value wins.
-    _kept = ("id", "created", "model", "system_fingerprint", "usage", "conversation_id", "context", "adaptations")
-    _kept_too = ("provider", "request_id", "parsed")
+    _kept = (
+        *("id", "created", "model", "system_fingerprint", "usage", "adaptations", "provider", "request_id", "parsed"),
+        *("conversation_id", "message_id", "chat_id", "task_id", "workflow_run_id"),
+        *("context", "suggestions", "outputs", "interactive"),
+    )
 
     def __init__(self) -> None:
         self._choices: dict[int, _ChoiceParts] = {}
@@ -137,10 +144,12 @@ class Joiner:
         self._last = chunk
 
     def _keep(self, chunk: ModelResponseChunk) -> None:
-        for name in (*self._kept, *self._kept_too):
+        for name in self._kept:
             value = getattr(chunk, name)
             if value is not None:
                 self._fields[name] = value
+        if chunk.steps:
+            self._fields["steps"] = merge_steps(self._fields.get("steps") or [], chunk.steps)
         self._fields.update(chunk.model_extra or {})
 
     def response(self) -> ModelResponse | None:
@@ -149,6 +158,18 @@ class Joiner:
             return None
         choices = [self._choices[index].join(index) for index in sorted(self._choices)]
         return ModelResponse(choices=choices, **self._fields)
+
+
+def merge_steps(known: list[Step], new: list[Step]) -> list[Step]:
+    """Steps in their order; one that is told of again takes its earlier place."""
+    merged = list(known)
+    for step in new:
+        place = next((n for n, old in enumerate(merged) if step.id is not None and old.id == step.id), None)
+        if place is None:
+            merged.append(step)
+        else:
+            merged[place] = step
+    return merged
 
 
 def _merge(kept: dict[str, Any], new: dict[str, Any]) -> None:
@@ -193,7 +214,7 @@ def to_chunks(response: ModelResponse) -> list[ModelResponseChunk]:
         )
         for choice in response.choices
     ]
-    fields = {name: getattr(response, name) for name in (*Joiner._kept, *Joiner._kept_too)}
+    fields = {name: getattr(response, name) for name in (*Joiner._kept, "steps")}
     return [ModelResponseChunk(choices=choices, **fields, **(response.model_extra or {}))]
 
 

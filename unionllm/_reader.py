@@ -49,6 +49,11 @@ class StreamReader:
         """Whether the answer is complete, end signal or not."""
         return self._parser.has_finished
 
+    @property
+    def ends_in_silence(self) -> bool:
+        """Whether a complete answer ends when nothing more comes."""
+        return self._parser.ends_in_silence
+
     def feed(self, data: bytes) -> Iterator[ModelResponseChunk]:
         """The chunks that ``data`` completes; those before an error are given first."""
         if self._parser.is_done:

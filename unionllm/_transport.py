@@ -122,7 +122,7 @@ def _broken_stream(error: Exception, deadline: Deadline, url: str, reader: Strea
     if reader.is_done:
         return None
     failure = translate(error, deadline, url, part="stream")
-    if reader.has_finished and not isinstance(failure, APITimeoutError):
+    if reader.has_finished and (reader.ends_in_silence or not isinstance(failure, APITimeoutError)):
         return None
     return failure
 

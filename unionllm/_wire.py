@@ -97,6 +97,8 @@ class ChunkParser(Protocol):
     framing: str
     #: True once the vendor's end signal was read; nothing after it matters.
     is_done: bool
+    #: Whether silence after a complete answer is taken for the end of the stream: more may follow it, but need not.
+    ends_in_silence: bool
 
     @property
     def has_finished(self) -> bool:

@@ -30,6 +30,7 @@ __all__ = [
     "ModelResponse",
     "ModelResponseChunk",
     "OpenAIObject",
+    "Step",
     "StreamingChoices",
     "ToolCall",
     "Usage",
@@ -90,12 +91,16 @@ class OpenAIObject(BaseModel):
 
         Args:
             known: values of declared fields; the dict is taken over.
-            extra: vendor fields; the dict is taken over.
+            extra: vendor fields; the dict is taken over. One that bears a declared field's name becomes that field,
+                unless ``known`` has it.
         """
         made = cls.__new__(cls)
         put = object.__setattr__
+        defaults = _defaults(cls)
+        if extra and (declared := defaults.keys() & extra):
+            known = {**{name: extra.pop(name) for name in declared}, **known}
         put(made, "__pydantic_fields_set__", set(known))
-        put(made, "__dict__", {**_defaults(cls), **known})
+        put(made, "__dict__", {**defaults, **known})
         put(made, "__pydantic_extra__", extra if extra is not None else {})
         put(made, "__pydantic_private__", None)
         return made
@@ -242,19 +247,59 @@ class Usage(OpenAIObject):
     total_tokens: int | None = None
     prompt_tokens_details: PromptTokensDetails | None = None
     completion_tokens_details: CompletionTokensDetails | None = None
+    #: What the call cost by the platform's own count, as it was received, and in what.
+    total_cost: Any = None
+    cost_unit: str | None = None
 
     _shown = ("prompt_tokens", "completion_tokens", "total_tokens")
-    _dumped_when_set = frozenset({"prompt_tokens_details", "completion_tokens_details"})
+    _shown_when_set = ("total_cost", "cost_unit")
+    _dumped_when_set = frozenset({"prompt_tokens_details", "completion_tokens_details", "total_cost", "cost_unit"})
 
 
 class Context(OpenAIObject):
-    """A passage that an agent platform retrieved for the answer."""
+    """A passage that an agent platform, or a search, retrieved for the answer.
+
+    ``id`` is the number that the platform shows to readers, else its own id of the passage, else 1, 2, 3 in the order
+    of arrival. ``score`` is the one that the passages were ranked by; None where the platform does not tell.
+    """
 
     id: str | int | None = None
     content: str | None = None
     score: float | None = None
+    document_id: str | None = None
+    document_name: str | None = None
+    dataset_id: str | None = None
+    dataset_name: str | None = None
+    segment_id: str | None = None
+    url: str | None = None
+    position: int | None = None
 
     _shown = ("id", "content", "score")
+    _shown_when_set = ("*",)
+    _dumped_when_set = frozenset(
+        {"document_id", "document_name", "dataset_id", "dataset_name", "segment_id", "url", "position"}
+    )
+
+
+class Step(OpenAIObject):
+    """Something that an agent platform did on its own side on the way to the answer.
+
+    Never to be run by the caller: what the caller has to run stands in ``tool_calls``. ``type`` is one of thought,
+    tool, node, retrieval, plugin; ``input`` and ``output`` are decoded where they are JSON, else text; ``elapsed`` is
+    in seconds. A step that is told of again, under the same ``id``, takes the place of what was told before.
+    """
+
+    type: str | None = None
+    name: str | None = None
+    input: Any = None
+    output: Any = None
+    status: str | None = None
+    id: str | None = None
+    elapsed: float | None = None
+
+    _shown = ("type", "name")
+    _shown_when_set = ("*",)
+    _dumped_when_set = frozenset({"input", "output", "status", "id", "elapsed"})
 
 
 class Adaptation(OpenAIObject):
@@ -273,7 +318,12 @@ class Adaptation(OpenAIObject):
 
 
 class _Completion(OpenAIObject):
-    """Fields that a whole answer and a chunk share, apart from ``choices``, which goes second in ``repr``."""
+    """Fields that a whole answer and a chunk share, apart from ``choices``, which goes second in ``repr``.
+
+    Those from ``conversation_id`` to ``interactive`` are filled by agent platforms: the ids on every chunk once they
+    are known, ``steps`` on the chunk in which one changes, the rest on the last chunk. ``suggestions`` are questions
+    that the user may ask next, ``outputs`` what a workflow ended with, ``interactive`` what it waits for.
+    """
 
     id: str = Field(default_factory=new_id)
     created: int = Field(default_factory=_now)
@@ -281,7 +331,15 @@ class _Completion(OpenAIObject):
     system_fingerprint: str | None = None
     usage: Usage | None = None
     conversation_id: str | None = None
+    message_id: str | None = None
+    chat_id: str | None = None
+    task_id: str | None = None
+    workflow_run_id: str | None = None
     context: list[Context] | None = None
+    suggestions: list[str] | None = None
+    steps: list[Step] | None = None
+    outputs: dict[str, Any] | None = None
+    interactive: dict[str, Any] | None = None
     parsed: Any = Field(default=None)
     adaptations: list[Adaptation] | None = None
     provider: str | None = None
@@ -289,7 +347,13 @@ class _Completion(OpenAIObject):
 
     _shown = ("id", "choices", "created", "model", "object", "system_fingerprint", "usage")
     _shown_when_set = ("conversation_id", "context")
-    _dumped_when_set = frozenset({"conversation_id", "context", "parsed", "adaptations", "provider", "request_id"})
+    _dumped_when_set = frozenset(
+        {
+            *("conversation_id", "message_id", "chat_id", "task_id", "workflow_run_id"),
+            *("context", "suggestions", "steps", "outputs", "interactive"),
+            *("parsed", "adaptations", "provider", "request_id"),
+        }
+    )
 
 
 class ModelResponse(_Completion):

@@ -77,6 +77,33 @@ class ErrorRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorFacts:
+    """How a vendor says no.
+
+    Args:
+        codes: the vendor's error code or type → meaning.
+        code_patterns: regular expression of whole codes → meaning, for codes that are made of parts; looked at next.
+        code_in_text: regular expression whose first group is the code, for vendors that put it into the message.
+        texts: phrase in the message (lower case) → meaning, for codes that mean several things; looked at first.
+        statuses: HTTP status → meaning, for statuses of the vendor's own making; looked at when no code is known.
+        request_id_headers: where the id of the call stands, in order.
+        retired: model that is gone, in lower case → the one that took over; told when the vendor does not find it.
+        sure_codes: regular expression of whole codes that mean one thing, whatever the message says.
+        request_id_fields: members of an error's body that hold it, where no header does.
+    """
+
+    codes: Mapping[str, ErrorRule] = field(default_factory=frozen)
+    code_patterns: tuple[tuple[str, ErrorRule], ...] = ()
+    code_in_text: str | None = None
+    texts: tuple[tuple[str, ErrorRule], ...] = ()
+    statuses: Mapping[int, ErrorRule] = field(default_factory=frozen)
+    request_id_headers: tuple[str, ...] = ("x-request-id", "request-id", "x-trace-id")
+    retired: Mapping[str, str] = field(default_factory=frozen)
+    sure_codes: str | None = None
+    request_id_fields: tuple[str, ...] = ("request_id",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddingFacts:
     """What a vendor takes of texts to embed.
 
@@ -111,6 +138,7 @@ class ProviderSpec:
         default_model: used when the caller names none; None means that a model must be named.
         embeddings: how texts are embedded; None: the vendor offers none.
         when_unreachable: what else to say when the vendor's own host cannot be reached.
+        errors: how the vendor says no.
     """
 
     name: str
@@ -125,6 +153,7 @@ class ProviderSpec:
     default_model: str | None = None
     embeddings: EmbeddingFacts | None = None
     when_unreachable: str = ""
+    errors: ErrorFacts = field(default_factory=ErrorFacts)
 
     @property
     def base_url(self) -> str:
@@ -213,33 +242,6 @@ class Adapter(ABC):
     def thinks(self, model: str) -> bool:
         """Whether that model may think for minutes before its first token."""
         return False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorFacts:
-    """How a vendor says no.
-
-    Args:
-        codes: the vendor's error code or type → meaning.
-        code_patterns: regular expression of whole codes → meaning, for codes that are made of parts; looked at next.
-        code_in_text: regular expression whose first group is the code, for vendors that put it into the message.
-        texts: phrase in the message (lower case) → meaning, for codes that mean several things; looked at first.
-        statuses: HTTP status → meaning, for statuses of the vendor's own making; looked at when no code is known.
-        request_id_headers: where the id of the call stands, in order.
-        retired: model that is gone, in lower case → the one that took over; told when the vendor does not find it.
-        sure_codes: regular expression of whole codes that mean one thing, whatever the message says.
-        request_id_fields: members of an error's body that hold it, where no header does.
-    """
-
-    codes: Mapping[str, ErrorRule] = field(default_factory=frozen)
-    code_patterns: tuple[tuple[str, ErrorRule], ...] = ()
-    code_in_text: str | None = None
-    texts: tuple[tuple[str, ErrorRule], ...] = ()
-    statuses: Mapping[int, ErrorRule] = field(default_factory=frozen)
-    request_id_headers: tuple[str, ...] = ("x-request-id", "request-id", "x-trace-id")
-    retired: Mapping[str, str] = field(default_factory=frozen)
-    sure_codes: str | None = None
-    request_id_fields: tuple[str, ...] = ("request_id",)
 
 
 JSONObject = dict[str, Any]

@@ -5,25 +5,23 @@ Follows https://platform.openai.com/docs/api-reference/chat (read 2026-11-23).
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlencode
 
-from .._wire import Flow, Headers, HttpReply, HttpRequest, OpenStream
-from ..exceptions import APIError, APIResponseError, BadRequestError
+from .._wire import Flow, HttpReply, HttpRequest, OpenStream
+from ..exceptions import BadRequestError
 from ..schema import Adaptation, ModelResponse, Usage
-from . import errors
-from .base import Adapter, ErrorFacts, ErrorRule, JSONObject, ProviderSpec, frozen
+from .base import ErrorRule, JSONObject, ProviderSpec, frozen
+from .json_http import JSONVendor, encode_body
 from .openai_messages import MessageFacts, adapt_messages, refuse_part, take_part
-from .openai_parsing import ODD_SHAPES, OpenAIChunkParser, parse_json, parse_response, parse_usage
+from .openai_parsing import ODD_SHAPES, OpenAIChunkParser, parse_response, parse_usage
 from .parameters import Rule, Thinking
 from .structured_output import adapt_response_format, is_class, schema_of
 
 if TYPE_CHECKING:
-    from .._framing import Event
     from .._request import ChatRequest
 
 #: Vendors' words for the end of an answer → OpenAI's.
@@ -55,7 +53,6 @@ class OpenAISpec(ProviderSpec):
         messages: what the vendor wants of messages.
         order: what it wants of the list as a whole, as functions of ``arranging``.
         text_only: regular expression of the models (in lower case) that take text alone; None: no model.
-        errors: how the vendor says no.
         failures: finish reasons that mean "I failed".
         asks_for_usage: whether a stream's usage must be asked for.
         stream_only: regular expression of the models (in lower case) that answer in streams alone; a whole call of
@@ -72,7 +69,6 @@ class OpenAISpec(ProviderSpec):
     messages: MessageFacts = field(default_factory=MessageFacts)
     order: tuple[Callable[[list[JSONObject]], list[Adaptation]], ...] = ()
     text_only: str | None = None
-    errors: ErrorFacts = field(default_factory=ErrorFacts)
     failures: Mapping[str, ErrorRule] = field(default_factory=frozen)
     asks_for_usage: bool = True
     json_schema_models: str | None = ""
@@ -80,7 +76,7 @@ class OpenAISpec(ProviderSpec):
     stream_only: str | None = None
 
 
-class OpenAICompatible(Adapter):
+class OpenAICompatible(JSONVendor):
     """An adapter made of a spec; a vendor overrides a method only for what no field can say."""
 
     spec: OpenAISpec
@@ -155,17 +151,6 @@ class OpenAICompatible(Adapter):
         query = f"?{urlencode(chat.extra_query)}" if chat.extra_query else ""
         return f"{chat.base_url}{self.path}{query}"
 
-    def headers(self, chat: ChatRequest) -> Headers:
-        """Headers of the call, the key among them."""
-        key = chat.credentials.get("api_key")
-        headers = Headers({"content-type": "application/json"})
-        headers["accept"] = "text/event-stream" if chat.stream else "application/json"
-        if key:
-            headers["authorization"] = f"Bearer {key}"
-        for name, value in chat.extra_headers.items():
-            headers[name.lower()] = value
-        return headers
-
     def body(self, chat: ChatRequest) -> JSONObject:
         """The JSON body of the call."""
         body: JSONObject = {"model": chat.model, "messages": list(chat.messages), **chat.params}
@@ -221,17 +206,6 @@ class OpenAICompatible(Adapter):
 
     # What the vendor answered.
 
-    def read_json(self, chat: ChatRequest, reply: HttpReply) -> JSONObject:
-        """The object in a whole reply. Raises the error that it is, or APIResponseError for no object at all."""
-        data = parse_json(reply.content)
-        if reply.status >= 300 or self.is_error(data):
-            text = data if data is not None else reply.content.decode("utf-8", "replace")[:2000]
-            raise self.error(chat, text, reply=reply)
-        if not isinstance(data, dict):
-            text = reply.content[:1000].decode("utf-8", "replace").strip()
-            raise self.unreadable(chat, "the answer is no JSON object", text, reply.status)
-        return data
-
     def to_response(self, chat: ChatRequest, reply: HttpReply) -> ModelResponse:
         """A whole reply as an answer, or the error that it is."""
         data = self.read_json(chat, reply)
@@ -251,37 +225,6 @@ class OpenAICompatible(Adapter):
         for choice in response.choices:
             self.check_finish(chat, choice.provider_finish_reason, response)
         return response
-
-    def is_error(self, data: Any) -> bool:
-        """Whether a decoded body or event is an error."""
-        return errors.has_error(data)
-
-    def error(
-        self, chat: ChatRequest, data: Any, *, reply: HttpReply | None = None, event: Event | None = None
-    ) -> APIError:
-        """The error that a body, or an event in a stream, means."""
-        status = reply.status if reply is not None else 200
-        if reply is not None and status >= 300 and not isinstance(data, (dict, list)):
-            data = _first_words(str(data))
-        return errors.refusal(
-            self.spec,
-            self.spec.errors,
-            chat,
-            data=data,
-            status=status,
-            headers=reply.headers if reply is not None else {},
-            url=reply.url if reply is not None else chat.base_url,
-            now=reply.received_at if reply is not None else chat.now,
-        )
-
-    def request_id(self, reply: HttpReply | None) -> str | None:
-        """The vendor's id of a call, from the reply's headers."""
-        headers = reply.headers if reply is not None else {}
-        return next((headers[name] for name in self.spec.errors.request_id_headers if headers.get(name)), None)
-
-    def unreadable(self, chat: ChatRequest, what: str, text: str, status: int | None = None) -> APIResponseError:
-        """The error for an answer that makes no sense."""
-        return errors.unreadable(self.spec, chat, what, text, status)
 
     def finish_reason(self, word: str | None) -> str | None:
         """OpenAI's word for a vendor's finish reason; None for a word nobody knows, rather than an invented "stop"."""
@@ -339,21 +282,6 @@ def _are_choices(choices: Any) -> bool:
     return bool(answers) and all(isinstance(answer, dict) for answer in answers)
 
 
-def encode_body(spec: ProviderSpec, body: JSONObject) -> bytes:
-    """The body as JSON.
-
-    Raises:
-        BadRequestError: a value that JSON cannot carry.
-    """
-    try:
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
-    except (TypeError, ValueError, RecursionError) as error:
-        raise BadRequestError(
-            f"{spec.name}: the request cannot be written as JSON ({error}). "
-            "Messages and parameters may hold text, numbers, true, false, null, lists and dicts only."
-        ) from None
-
-
 def refuse_changes(spec: ProviderSpec, changes: list[Adaptation]) -> None:
     """What ``param_policy="strict"`` makes of changes.
 
@@ -373,7 +301,3 @@ def _told(change: Adaptation) -> str:
     """The parameter, with its value where the change holds one that the caller gave."""
     has_value = change.given is not None and change.action != "renamed"
     return f"{change.parameter}={change.given!r}" if has_value else change.parameter
-
-
-def _first_words(text: str) -> str:
-    return " ".join(text.split())[:200]

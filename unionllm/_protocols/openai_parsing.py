@@ -34,7 +34,12 @@ if TYPE_CHECKING:
     from .openai_compatible import OpenAICompatible
 
 _BODY_FIELDS = frozenset({"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "request_id"})
-_OURS = frozenset({"adaptations", "context", "conversation_id", "parsed", "provider", "provider_finish_reason"})
+_OURS = frozenset(
+    {
+        *("adaptations", "context", "conversation_id", "parsed", "provider", "provider_finish_reason"),
+        *("suggestions", "steps", "outputs", "interactive"),
+    }
+)
 _CHOICE_FIELDS = frozenset({"index", "finish_reason", "message", "delta", "logprobs", "usage"})
 _MESSAGE_FIELDS = frozenset({"role", "content", "reasoning_content", "reasoning", "tool_calls", "function_call"})
 _OPTIONAL_MESSAGE_FIELDS = ("refusal", "annotations", "audio")
@@ -237,6 +242,7 @@ class OpenAIChunkParser:
     """
 
     framing = "sse"
+    ends_in_silence = False
 
     def __init__(self, dialect: OpenAICompatible, chat: ChatRequest) -> None:
         self.is_done = False
@@ -387,11 +393,3 @@ class OpenAIChunkParser:
         finish = self._dialect.ending(word, calls=index in self._calls)
         known = {"index": index, "delta": delta, "finish_reason": finish, "provider_finish_reason": word}
         return StreamingChoices.build(known, self._late_of.get(index, {}))
-
-
-def parse_json(content: bytes) -> Any:
-    """The decoded body, or None when it is no JSON. Blank lines sent to keep a connection alive may precede it."""
-    try:
-        return json.loads(content.decode("utf-8-sig").strip())
-    except (ValueError, RecursionError):
-        return None

@@ -11,7 +11,7 @@ from ..exceptions import BadRequestError
 from ..schema import Adaptation
 from .arranging import merge_neighbours
 from .base import JSONObject
-from .openai_parsing import parse_json
+from .json_http import parse_json
 from .parameters import adaptation
 
 #: Stands where the protocol wants a turn, or a text, and there is none.

@@ -21,9 +21,10 @@ from ..exceptions import (
 from ..schema import Adaptation, Context
 from . import means
 from .base import ErrorFacts, JSONObject
+from .json_http import parse_json
 from .openai_compatible import OpenAICompatible, OpenAISpec, refuse_changes
 from .openai_messages import MessageFacts, drop_strict, refuse_part
-from .openai_parsing import OpenAIChunkParser, parse_json
+from .openai_parsing import OpenAIChunkParser
 from .parameters import AtMost, Clamp, Drop, PenaltyScore, Rename, Rule, Thinking, adaptation, is_number
 from .qianfan_turns import to_turns
 from .tokens import Token, TokenCache, account_key

@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 from ..schema import Adaptation, ModelResponseChunk
 from .base import JSONObject
-from .openai_parsing import parse_json
+from .json_http import parse_json
 from .parameters import adaptation
 from .spark import SparkParser
 

@@ -67,6 +67,19 @@ def _schema_text(wanted: JSONObject) -> str:
     return json.dumps((wanted.get("json_schema") or {}).get("schema") or {}, ensure_ascii=False)
 
 
+def instruction_for(wanted: Any) -> str:
+    """What ``response_format`` asks for, in words, for vendors that do not know the parameter; "" for plain text.
+
+    Raises:
+        BadRequestError: it is neither a dict with a type nor a pydantic model class.
+    """
+    if wanted is None:
+        return ""
+    params: JSONObject = {"response_format": wanted}
+    messages, _ = adapt_response_format(params, [{"role": "user"}], takes_schema=False, takes_object=False)
+    return str(messages[0]["content"]) if len(messages) > 1 else ""
+
+
 def instruct(messages: list[JSONObject], instruction: str) -> list[JSONObject]:
     """The messages with an instruction in the system message, which is made if there is none."""
     if not instruction:

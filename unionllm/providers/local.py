@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from .._log import logger
 from .._protocols import means
 from .._protocols.base import Credential, ErrorFacts, Region, frozen
+from .._protocols.json_http import parse_json
 from .._protocols.openai_compatible import OpenAICompatible, OpenAISpec, refuse_changes
 from .._protocols.openai_messages import refuse_part, take_part
-from .._protocols.openai_parsing import parse_json
 from .._protocols.parameters import Drop, Only, Rename, adaptation
 from .._wire import Flow, HttpRequest, Perform, Secret
 

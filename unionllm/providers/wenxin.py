@@ -11,10 +11,11 @@ from .._protocols import means, qianfan_v1
 from .._protocols.arranging import merge_neighbours, merge_system
 from .._protocols.base import Credential, ErrorFacts, JSONObject, Region, frozen
 from .._protocols.bce_auth import IAM, read_token, token_request
+from .._protocols.json_http import parse_json
 from .._protocols.openai_compatible import OpenAICompatible, OpenAISpec
 from .._protocols.openai_media import check_kind, is_web_address
 from .._protocols.openai_messages import refuse_part
-from .._protocols.openai_parsing import OpenAIChunkParser, parse_json
+from .._protocols.openai_parsing import OpenAIChunkParser
 from .._protocols.parameters import AtMost, Clamp, Drop, PenaltyScore, Thinking, adaptation
 from .._protocols.tokens import Token, TokenCache, account_key
 from .._wire import Flow, Headers, HttpReply, HttpRequest, Secret

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlencode, urlsplit
 
 from .._protocols.base import Credential, JSONObject, Region, frozen
-from .._protocols.openai_compatible import OpenAISpec, encode_body
+from .._protocols.json_http import encode_body
+from .._protocols.openai_compatible import OpenAISpec
 from .._protocols.openai_messages import MessageFacts
 from .._protocols.parameters import Clamp, Drop, Rename, adaptation
 from .._protocols.spark import COMMON_RULES, ERRORS, OTHER_MODELS, THINKING, Spark, SparkParser
