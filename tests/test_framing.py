@@ -139,7 +139,7 @@ def test_lines_of_data_are_joined_and_one_space_is_taken_off() -> None:
 def test_event_names_belong_to_their_event_alone() -> None:
     events, _ = decode([b"event: error\ndata: 1\n\ndata: 2\n\nevent: x\n\ndata: 3\n\n"])
 
-    assert [(event.event, event.data) for event in events] == [("error", "1"), ("", "2"), ("", "3")]
+    assert [(event.event, event.data) for event in events] == [("error", "1"), ("", "2"), ("x", ""), ("", "3")]
 
 
 def test_comments_are_no_events_but_come_along_with_the_next_one() -> None:
