@@ -7,6 +7,9 @@ from pathlib import Path
 
 from vendors_on_loopback import ROOT
 
+from unionllm import _registry
+from unionllm._protocols.agents import Agent
+
 #: Written and tested together with the bridge.
 ELSEWHERE = "docs/litellm"
 
@@ -19,6 +22,17 @@ def pages() -> list[Path]:
     return [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
+#: Pages of agent platforms; their code is run against the vendor server.
+AGENT_PAGES = frozenset(
+    {
+        "docs/agents",
+        *(
+            f"docs/providers/{name}"
+            for name in _registry.PROVIDERS
+            if isinstance(getattr(_registry.find(name), "adapter", None), Agent)
+        ),
+    }
+)
 OURS = [page for page in pages() if stem(page) != ELSEWHERE]
 
 

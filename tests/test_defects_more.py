@@ -1,6 +1,6 @@
 """Defects of older releases, one test a number of compat.md (c), judged by the vendor server where a vendor is meant.
 
-The rest stands in test_defects.py. A1, Y1, Y2, G1, Z1 and Z2 concern the agent platforms.
+The rest stands in test_defects.py; those of the agent platforms (A1, Y1, Y2, G1, Z1, Z2) in test_defects_agents.py.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pages import OURS, blocks, name_of, stem
+from pages import AGENT_PAGES, OURS, blocks, name_of, stem
 from replies import piece
 from server import Answer, Cut, Recorded, Reply, ScriptedServer
 from vendors_on_loopback import KEY, ROOT, TEXT, THOUGHT, environment, process_environment, python, vendor
@@ -227,6 +227,7 @@ RUNS: dict[str, list[list[Run]]] = {
 PLUGIN_PAGE = "docs/adding-a-provider"
 #: In test_docs_testing.py: its blocks are test files.
 TESTING_PAGE = "docs/testing"
+#: In test_docs_agents.py: their blocks are run against the vendor server.
 
 
 def cases() -> list[Any]:
@@ -313,7 +314,7 @@ def test_code_runs_as_it_stands(
 
 @pytest.mark.parametrize("page", OURS, ids=name_of)
 def test_every_block_of_code_has_its_expectations(page: Path) -> None:
-    if stem(page) in (PLUGIN_PAGE, TESTING_PAGE):
+    if stem(page) in (PLUGIN_PAGE, TESTING_PAGE, *AGENT_PAGES):
         return
     known = len(RUNS.get(stem(page), ()))
     found = len(blocks(page, "python"))

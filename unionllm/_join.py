@@ -59,9 +59,6 @@ class _ChoiceParts:
         delta = choice.delta
         if delta.content:
             self.content.append(delta.content)
-        if delta.model_extra and "replace_content" in delta.model_extra:
-            # A platform's moderation took back what had been said.
-            self.content = [delta.model_extra["replace_content"] or ""]
         if delta.reasoning_content:
             self.reasoning.append(delta.reasoning_content)
         if delta.tool_calls or delta.function_call:
@@ -72,9 +69,16 @@ class _ChoiceParts:
         if choice.logprobs is not None:
             self.logprobs.append(choice.logprobs)
         if delta.model_extra:
-            _merge(self.extra, delta.model_extra)
+            self._add_extra(delta.model_extra)
         if choice.model_extra:
             self.choice_extra.update(choice.model_extra)
+
+    def _add_extra(self, extra: dict[str, Any]) -> None:
+        if "replace_content" in extra:
+            # A platform's moderation took back what had been said.
+            self.content = [extra["replace_content"] or ""]
+            extra = {name: value for name, value in extra.items() if name != "replace_content"}
+        _merge(self.extra, extra)
 
     def _add_calls(self, delta: Delta) -> None:
         if delta.function_call is not None:

@@ -88,6 +88,7 @@ PROVIDERS: Mapping[str, Entry] = MappingProxyType(
         "wenxin": Entry("wenxin", _names("qianfan", "baidu", "ernie", "baidu_v2", "wenxinworkshop")),
         "xunfei": Entry("xunfei", _names("spark", "iflytek", "sparkdesk", "xinghuo")),
         "xunfei_http": Entry("xunfei_http"),
+        "dify": Entry("dify", _names("dify-ai", "langgenius")),
         "local": Entry("local", _names("llamacpp", "llama.cpp")),
     }
 )

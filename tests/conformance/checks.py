@@ -64,6 +64,8 @@ def fold(chunks: Iterable[ModelResponseChunk]) -> dict[int, dict[str, Any]]:
         for choice in chunk.choices:
             so_far = choices.setdefault(choice.index, {"content": "", "reasoning": "", "calls": {}})
             so_far["content"] += choice.delta.content or ""
+            if "replace_content" in choice.delta:
+                so_far["content"] = choice.delta["replace_content"]
             so_far["reasoning"] += choice.delta.reasoning_content or ""
             for piece in choice.delta.tool_calls or ():
                 call = so_far["calls"].setdefault(

@@ -184,6 +184,8 @@ class Instead:
 
 _UNSAID = "the vendor says no finish reason; only max_tokens would tell"
 _MODERATED = "moderation is an error with this vendor, not an ending"
+_PLATFORM = "an agent platform says that an answer is over, not why"
+_AS_ONE = {"length": Instead(finish="stop", why=_PLATFORM), "content_filter": Instead(finish="stop", why=_PLATFORM)}
 
 #: Provider → scenario → what its answer is instead.
 DIFFERENT: Mapping[str, Mapping[str, Instead]] = {
@@ -196,6 +198,7 @@ DIFFERENT: Mapping[str, Mapping[str, Instead]] = {
         "length": Instead(finish="stop", why=_UNSAID),
         "content_filter": Instead(finish="stop", why=_MODERATED),
     },
+    "dify": _AS_ONE,
 }
 
 #: Provider → scenario → what happens instead, and why. ``refused``: a BadRequestError before anything is sent.

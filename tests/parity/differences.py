@@ -47,6 +47,14 @@ ACCEPTED: Mapping[str, Mapping[str, str]] = {
     "openai-xunfei_http": {
         "messages[1].reasoning_content": "the vendor's page knows no thoughts in a history; we leave them out",
     },
+    "dify-dify": {
+        "auto_generate_name": "the SDK says true, which is the default",
+        "conversation_id": "the SDK sends an empty one for a new conversation; we leave it out",
+        "files": "the SDK sends an empty list where there are none; we leave it out",
+        "files[0].upload_file_id": "the id that the server gave to the file, a new one each time",
+        "files[0].url": _NULL,
+        "user": "the driver's end user; ours is the default of older releases",
+    },
     "sparkai-xunfei": {
         "header.uid": "the SDK always sends the same made-up user; we send the caller's",
         "parameter.chat.temperature": "the SDK sends a default of its own; we leave it to the vendor",

@@ -91,7 +91,10 @@ def _name_of(url: str) -> str:
 
 
 def _made_name(kind: str, media_type: str) -> str:
-    return f"{kind}{mimetypes.guess_extension(media_type) or ''}"
+    # Not every type has an ending in the standard table: audio/wav has none.
+    subtype = media_type.partition("/")[2]
+    ending = mimetypes.guess_extension(media_type) or (f".{subtype}" if subtype.isalnum() else "")
+    return f"{kind}{ending}"
 
 
 def _guess(kind: str, told: JSONObject, name: str) -> str:

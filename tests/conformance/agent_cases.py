@@ -1,0 +1,67 @@
+"""Agent platforms and kinds of apps, for ``test_agents.py``: how each is called, and what it can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from unionllm.testing import VendorServer
+
+#: What a platform may tell with an answer.
+CAN = frozenset({"context", "steps", "suggestions", "outputs", "reasoning", "conversation", "history", "usage"})
+
+
+def _as_usual(server: VendorServer) -> Mapping[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One kind of app of one platform.
+
+    Args:
+        can: of ``CAN``, what it tells on whole and streamed answers alike.
+        can_stream: what it tells on streamed answers besides.
+        can_whole: what it tells on whole answers besides.
+        call: arguments beyond credentials, base URL and messages.
+        scripted: keywords of ``VendorServer.reply`` that pick a shape.
+        given: arguments that depend on the server, such as another app's key.
+        second: arguments of a second call in the same conversation, from the first answer.
+    """
+
+    provider: str
+    name: str
+    can: frozenset[str]
+    can_stream: frozenset[str] = frozenset()
+    can_whole: frozenset[str] = frozenset()
+    call: Mapping[str, Any] = field(default_factory=dict)
+    scripted: Mapping[str, Any] = field(default_factory=dict)
+    given: Callable[[VendorServer], Mapping[str, Any]] = _as_usual
+
+    def __str__(self) -> str:
+        return f"{self.provider}-{self.name}"
+
+    def tells(self, what: str, *, stream: bool) -> bool:
+        """Whether it tells that on such an answer."""
+        return what in (self.can | (self.can_stream if stream else self.can_whole))
+
+
+def _dify(mode: str, *can: str, **more: Any) -> Variant:
+    def key(server: VendorServer) -> Mapping[str, Any]:
+        played: Any = server.vendor("dify")
+        return {"api_key": played.app_key(mode)}
+
+    return Variant(provider="dify", name=mode, can=frozenset(can), given=key, **more)
+
+
+_TALKS = ("usage", "reasoning", "context", "conversation")
+
+VARIANTS: tuple[Variant, ...] = (
+    _dify("chat", *_TALKS, call={"suggestions": True}, can_whole=frozenset({"suggestions"})),
+    _dify("agent-chat", *_TALKS, "steps"),
+    _dify("agent", "usage", "reasoning", "conversation", "steps"),
+    _dify("advanced-chat", "usage", "context", "conversation", can_stream=frozenset({"reasoning", "nodes"})),
+    _dify("completion", "usage", "reasoning", "context"),
+    _dify("workflow", "outputs", can_stream=frozenset({"reasoning", "nodes"})),
+)
