@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from server import ScriptedServer
-from sockets import CREDENTIALS, MESSAGES
+from sockets import CREDENTIALS, MESSAGES, SocketServer, frame
+from websockets.sync.server import ServerConnection
 
 from unionllm import unionchat
 from unionllm._routes import build_route
@@ -232,6 +233,24 @@ def test_what_a_search_found_is_told(vendor_server: VendorServer) -> None:
 
         assert answer.search_results == [{"index": 1, "url": "https://a.example", "title": "t"}]
         assert answer.choices[0].message.tool_calls is None
+
+
+def test_what_a_search_found_in_several_frames_is_told_once() -> None:
+    pages = [{"index": index, "url": f"https://{index}.example"} for index in (1, 2)]
+    frames = [json.loads(frame(text, status)) for text, status in (("你", 0), ("", 1), ("好", 2))]
+    for told, found in zip(frames, (pages[:1], pages[1:], pages), strict=True):
+        told["payload"]["plugins"] = {"text": [{"name": "ifly_search", "content": json.dumps(found)}]}
+
+    def talk(connection: ServerConnection) -> None:
+        for told in frames:
+            connection.send(json.dumps(told))
+
+    with SocketServer(talk) as server:
+        chunks = list(unionchat(**server.arguments(), stream=True))
+        answer = unionchat(**server.arguments())
+
+    assert [chunk for chunk in chunks if chunk.model_extra][-1].search_results == pages
+    assert answer.search_results == pages
 
 
 def test_an_answer_that_used_up_its_tokens_is_cut_short(vendor_server: VendorServer) -> None:

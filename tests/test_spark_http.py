@@ -153,6 +153,25 @@ def test_references_of_a_search_are_no_calls(server: ScriptedServer) -> None:
     assert streamed.choices[0].message.content == "好"
 
 
+def test_references_that_come_in_several_events_are_all_told_once(server: ScriptedServer) -> None:
+    first, second = {"index": 1, "url": "https://a.example"}, {"index": 2, "url": "https://b.example"}
+    told = [event({"role": "tool", "content": "", "tool_calls": found}) for found in ([first], [second], [first])]
+    server.reply(sse=[*told, event({"content": "好"}), event({"content": ""}, usage=USAGE), "[DONE]"])
+
+    stream = ask(server, stream=True)
+    chunks = [chunk for chunk in stream if (chunk.model_extra or {}).get("search_results")]
+
+    assert chunks[-1].search_results == [first, second]
+    assert stream.response.search_results == [first, second]
+
+
+def test_references_of_two_choices_are_all_told(server: ScriptedServer) -> None:
+    told = [{"role": "tool", "content": "", "tool_calls": [{"url": url}]} for url in "ab"]
+    server.reply(json=body({}, choices=[{"message": one, "index": index} for index, one in enumerate(told)]))
+
+    assert ask(server).search_results == [{"url": "a"}, {"url": "b"}]
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_code_beside_choices_is_an_error_all_the_same(stream: bool, server: ScriptedServer) -> None:
     refused = {**body({"content": ""}), "code": 10014, "message": "output audit", "sid": "cha9"}

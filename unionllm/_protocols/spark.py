@@ -185,7 +185,16 @@ class SparkParser(OpenAIChunkParser):
     #: Whether a count of tokens says that the answer is whole.
     usage_ends: ClassVar[bool] = True
 
+    def __init__(self, dialect: Spark, chat: ChatRequest) -> None:
+        super().__init__(dialect, chat)
+        self._found: list[Any] = []
+
     def _chunk(self, data: JSONObject) -> Iterable[ModelResponseChunk]:
+        found = data.get("search_results")
+        if isinstance(found, list):
+            # Told in pieces, while of a field of the vendor's the last value counts.
+            self._found += [page for page in found if page not in self._found]
+            data = {**data, "search_results": list(self._found)}
         chunks = super()._chunk(data)
         if self.usage_ends and data.get("usage"):
             self._conclude()

@@ -82,15 +82,18 @@ class SparkHTTP(Spark):
         made = {name: value for name, value in data.items() if name not in _ENVELOPE}
         if data.get("sid"):
             made = {"id": data["sid"], "request_id": data["sid"], **made}
-        choices = data.get("choices")
+        choices, found = data.get("choices"), []
         for number, choice in enumerate(choices if isinstance(choices, list) else ()):
             for part in ("delta", "message"):
                 told = choice.get(part) if isinstance(choice, dict) else None
                 if isinstance(told, dict) and told.get("role") == "tool":
                     # An X model tells its references first, as if they were calls of a tool.
-                    made["search_results"] = told.get("tool_calls")
+                    pages = told.get("tool_calls") or []
+                    found += pages if isinstance(pages, list) else [pages]
                     made["choices"] = list(made["choices"])
                     made["choices"][number] = {**choice, part: {"role": "assistant", "content": ""}}
+        if found:
+            made["search_results"] = found
         return made
 
 
