@@ -165,6 +165,18 @@ def test_references_that_come_in_several_events_are_all_told_once(server: Script
     assert stream.response.search_results == [first, second]
 
 
+def test_text_beside_references_is_kept(server: ScriptedServer) -> None:
+    found = [{"index": 1, "url": "https://a.example"}]
+    told = {"role": "tool", "content": "查到了。", "reasoning_content": "想", "tool_calls": found}
+    server.reply(sse=[event(told), event({"content": "好"}), event({"content": ""}, usage=USAGE), "[DONE]"])
+    server.reply(json=body({}, choices=[{"message": told, "index": 0}]))
+
+    for answer, text in ((read(ask(server, stream=True)), "查到了。好"), (ask(server), "查到了。")):
+        message = answer.choices[0].message
+        assert (message.role, message.content, message.reasoning_content) == ("assistant", text, "想")
+        assert (message.tool_calls, answer.search_results) == (None, found)
+
+
 def test_references_of_two_choices_are_all_told(server: ScriptedServer) -> None:
     told = [{"role": "tool", "content": "", "tool_calls": [{"url": url}]} for url in "ab"]
     server.reply(json=body({}, choices=[{"message": one, "index": index} for index, one in enumerate(told)]))

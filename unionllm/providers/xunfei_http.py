@@ -90,8 +90,9 @@ class SparkHTTP(Spark):
                     # An X model tells its references first, as if they were calls of a tool.
                     pages = told.get("tool_calls") or []
                     found += pages if isinstance(pages, list) else [pages]
+                    rest = {name: value for name, value in told.items() if name != "tool_calls"}
                     made["choices"] = list(made["choices"])
-                    made["choices"][number] = {**choice, part: {"role": "assistant", "content": ""}}
+                    made["choices"][number] = {**choice, part: {"content": "", **rest, "role": "assistant"}}
         if found:
             made["search_results"] = found
         return made
