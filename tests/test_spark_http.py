@@ -115,8 +115,20 @@ def test_a_stream_whose_usage_came_is_whole_without_its_signal(server: ScriptedS
     assert read(ask(server, stream=True)).choices[0].finish_reason == "stop"
 
 
-def test_a_stream_without_either_is_cut(server: ScriptedServer) -> None:
-    server.reply(sse=[event({"content": "好"})])
+@pytest.mark.parametrize(
+    "told",
+    [
+        [event({"content": "好"})],
+        [event({"content": ""}, usage=USAGE), event({"content": "好"}, usage=USAGE)],
+        [event({"content": ""}, usage=USAGE), event({"content": "好"}, usage=USAGE), event({"content": "的"})],
+        [event({"content": "好"}), event({"content": ""}, usage=USAGE), event({"content": "的"}, usage=USAGE)],
+        [event({"content": "好"}), event({"reasoning_content": "想"}, usage=USAGE)],
+        [event({"role": "tool", "tool_calls": [{"index": 1}]}, usage=USAGE)],
+    ],
+)
+def test_a_stream_without_either_is_cut(told: list[str], server: ScriptedServer) -> None:
+    """Counts of tokens beside text may be those so far."""
+    server.reply(sse=told)
 
     with pytest.raises(StreamInterruptedError) as caught:
         list(ask(server, stream=True))

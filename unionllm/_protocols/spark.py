@@ -56,6 +56,9 @@ OTHER_MODELS = r"(?!spark-x|x\d)"
 #: Lite and Pro refuse a system message, or pass over it.
 _WITHOUT_SYSTEM = re.compile(r"(lite|general|generalv2|generalv3|pro-128k)$")
 
+#: Members of a delta that hold a piece of the answer.
+_PIECES = ("content", "reasoning_content", "tool_calls")
+
 THINKING = (
     Thinking(models=THINKING_MODELS, types=("enabled", "disabled", "auto")),
     Thinking(never=True),
@@ -179,7 +182,10 @@ class Spark(OpenAICompatible):
 
 
 class SparkParser(OpenAIChunkParser):
-    """A stream without finish reasons: its usage, or the end signal, tells that it is whole."""
+    """A stream without finish reasons: its usage, or the end signal, tells that it is whole.
+
+    Usage does so behind the text alone; beside text it may be the count so far, and more may follow.
+    """
 
     _dialect: Spark
     #: Whether a count of tokens says that the answer is whole.
@@ -188,6 +194,7 @@ class SparkParser(OpenAIChunkParser):
     def __init__(self, dialect: Spark, chat: ChatRequest) -> None:
         super().__init__(dialect, chat)
         self._found: list[Any] = []
+        self._has_said = False
 
     def _chunk(self, data: JSONObject) -> Iterable[ModelResponseChunk]:
         found = data.get("search_results")
@@ -196,7 +203,10 @@ class SparkParser(OpenAIChunkParser):
             self._found += [page for page in found if page not in self._found]
             data = {**data, "search_results": list(self._found)}
         chunks = super()._chunk(data)
-        if self.usage_ends and data.get("usage"):
+        if _says_something(data):
+            self._has_said = True
+            self._finished = {index: word for index, word in self._finished.items() if word}
+        elif self.usage_ends and data.get("usage") and self._has_said:
             self._conclude()
         return chunks
 
@@ -216,6 +226,13 @@ class SparkParser(OpenAIChunkParser):
                         self._chat, self._usage, has_calls=bool(self._calls)
                     )
             yield chunk
+
+
+def _says_something(event: JSONObject) -> bool:
+    """Whether an event in OpenAI's shape holds a piece of the answer."""
+    choices = [choice for choice in event.get("choices") or () if isinstance(choice, dict)]
+    told = [choice.get("delta") or choice.get("message") or {} for choice in choices]
+    return bool(event.get("search_results")) or any(delta.get(name) for delta in told for name in _PIECES)
 
 
 def _envelope(data: JSONObject) -> JSONObject:
