@@ -129,6 +129,9 @@ def chat(**call: Any) -> Any:
         ("lite", "ws://own.example/spark/", "ws://own.example/spark/v1.1/chat", "lite"),
         ("lite", "wss://own.example/v9.9/chat", "wss://own.example/v9.9/chat", "lite"),
         ("mine", "wss://own.example/chat/mine", "wss://own.example/chat/mine", "mine"),
+        ("lite", "WSS://own.example", "wss://own.example/v1.1/chat", "lite"),
+        ("lite", "WSS://spark-api.xf-yun.com", f"{HOST}/v1.1/chat", "lite"),
+        ("lite", "Https://own.example/v1", "https://own.example/v1", "lite"),
     ],
 )
 def test_the_address_follows_from_model_and_base_url(
