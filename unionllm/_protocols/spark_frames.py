@@ -27,17 +27,16 @@ _UNKNOWN = "a message of a frame has a role and a content"
 _KNOWN = ("role", "content", "tool_calls", "tool_call_id")
 
 
-def sign_url(url: str, api_key: str, api_secret: str, now: float, method: str = "GET") -> str:
+def sign_url(url: str, api_key: str, api_secret: str, now: float, method: str = "GET", *, host: str = "") -> str:
     """The URL with a query that proves who is calling, good for 300 s either way.
 
     Args:
         url: without a query.
         now: Unix time in seconds.
+        host: what the header Host will say; "" for the URL's own.
     """
     parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2].lower()  # as it is sent
-    if parts.port == _USUAL_PORTS.get(parts.scheme, 0):
-        host = host.rpartition(":")[0]  # as the header Host leaves it out
+    host = host or _host_header(url)
     date = formatdate(now, usegmt=True)
     signed = f"host: {host}\ndate: {date}\n{method} {parts.path or '/'} HTTP/1.1"
     digest = hmac.new(api_secret.encode(), signed.encode(), hashlib.sha256).digest()
@@ -47,6 +46,14 @@ def sign_url(url: str, api_key: str, api_secret: str, now: float, method: str = 
     )
     authorization = base64.b64encode(told.encode()).decode()
     return f"{url}?{urlencode({'authorization': authorization, 'date': date, 'host': host})}"
+
+
+def _host_header(url: str) -> str:
+    """Host and port of a URL as the header Host has them."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2].lower()
+    is_usual = parts.port == _USUAL_PORTS.get(parts.scheme, 0)
+    return host.rpartition(":")[0] if is_usual else host
 
 
 def calls_as_text(messages: list[JSONObject]) -> list[Adaptation]:
