@@ -153,7 +153,11 @@ def test_json_is_asked_for_in_words(wanted: dict[str, Any], text: str | None, ve
         said = json.dumps(frame["payload"]["message"], ensure_ascii=False)
         assert text is None or text in said
         assert "response_format" not in frame["parameter"]["chat"]
-        assert "response_format" in told
+        assert ("response_format" in told) == bool(text)
+
+
+def test_an_answer_in_plain_text_is_what_comes_anyway() -> None:
+    assert chat(model="4.0Ultra", response_format={"type": "text"}, param_policy="strict").adaptations == ()
 
 
 # Messages.
