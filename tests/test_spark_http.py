@@ -137,6 +137,31 @@ def test_a_stream_without_either_is_cut(told: list[str], server: ScriptedServer)
     assert caught.value.partial.choices[0].finish_reason is None
 
 
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        ({"max_completion_tokens": 3}, "length"),
+        ({"max_completion_tokens": 4}, "stop"),
+        ({"max_tokens": 3}, "length"),
+        ({"max_tokens": 3, "max_completion_tokens": 9}, "length"),
+        ({"max_tokens": 9, "max_completion_tokens": 3}, "length"),
+        ({}, "stop"),
+    ],
+)
+def test_an_answer_of_x2_5_that_used_up_its_tokens_is_cut_short(
+    limits: dict[str, int], reason: str, server: ScriptedServer
+) -> None:
+    server.reply(json=body({"content": "好"}))
+    server.reply(sse=[event({"content": "好"}), event({"content": ""}, usage=USAGE), "[DONE]"])
+
+    for answer in (
+        ask(server, model="spark-x2.5", **limits),
+        read(ask(server, model="spark-x2.5", stream=True, **limits)),
+    ):
+        assert answer.choices[0].finish_reason == reason
+        assert answer.adaptations is None
+
+
 def test_a_finish_reason_that_is_told_after_all_counts(server: ScriptedServer) -> None:
     """Newer models answer as OpenAI's do."""
     choice = {"delta": {"content": ""}, "index": 0, "finish_reason": "length"}

@@ -31,14 +31,15 @@ def adaptation(parameter: str, action: str, given: Any, sent: Any, reason: str) 
 
 @dataclass(frozen=True, slots=True)
 class Rename:
-    """The vendor knows the parameter by another name. If both are given, the vendor's own name wins."""
+    """The vendor knows the parameter by another name, on ``models``. If both are given, the vendor's own name wins."""
 
     old: str
     new: str
+    models: str = ""
 
     def apply(self, params: JSONObject, model: str) -> Iterable[Adaptation]:
         """See ``Rule``."""
-        if self.old not in params:
+        if self.old not in params or not re.match(self.models, model):
             return []
         value = params.pop(self.old)
         if self.new in params:

@@ -52,6 +52,7 @@ _NAMES = frozen(
 THINKING_MODELS = r"(spark-x|x\d)"
 X1_AND_X2 = r"(spark-x|x1|x2)$"
 X2_5 = r"spark-x2\.5"
+NOT_X2_5 = rf"(?!{X2_5})"
 OTHER_MODELS = r"(?!spark-x|x\d)"
 #: Lite and Pro refuse a system message, or pass over it.
 _WITHOUT_SYSTEM = re.compile(r"(lite|general|generalv2|generalv3|pro-128k)$")
@@ -153,10 +154,12 @@ class Spark(OpenAICompatible):
 
     def told_ending(self, chat: ChatRequest, usage: Usage | None, *, has_calls: bool) -> str:
         """The finish reason of a whole answer, which the vendor does not say."""
-        limit, spent = chat.params.get("max_tokens"), usage.completion_tokens if usage else None
         if has_calls:
             return "tool_calls"
-        return "length" if isinstance(limit, int) and spent is not None and spent >= limit else "stop"
+        limits = [chat.params.get(name) for name in ("max_tokens", "max_completion_tokens")]
+        spent = usage.completion_tokens if usage else None
+        is_cut = spent is not None and any(isinstance(limit, int) and spent >= limit for limit in limits)
+        return "length" if is_cut else "stop"
 
     def is_error(self, data: Any) -> bool:
         """See ``OpenAICompatible``. A code that is not zero is one, whatever stands beside it."""

@@ -13,6 +13,7 @@ from .._protocols.parameters import Clamp, Drop, Only, Rename, adaptation
 from .._protocols.spark import (
     COMMON_RULES,
     ERRORS,
+    NOT_X2_5,
     OTHER_MODELS,
     THINKING,
     X1_AND_X2,
@@ -107,7 +108,7 @@ adapter = SparkHTTP(
         base_url_env=("XUNFEI_HTTP_API_BASE",),
         docs="https://www.xfyun.cn/doc/spark/X1http.html",
         rules=(
-            Rename("max_completion_tokens", "max_tokens"),
+            Rename("max_completion_tokens", "max_tokens", models=NOT_X2_5),
             Drop(names=("temperature", "top_p"), reason="this model's sampling is fixed", models=X2_5),
             Drop(names=("presence_penalty", "frequency_penalty"), reason="without effect here", models=X2_5),
             *COMMON_RULES,
