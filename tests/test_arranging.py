@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from unionllm._protocols.arranging import fold_system, merge_neighbours, merge_system
+from unionllm._protocols.arranging import fold_system, merge_neighbours, merge_system, modern_calls
 from unionllm._protocols.parameters import Thinking
 
 _S, _T = {"role": "system", "content": "s"}, {"role": "system", "content": [{"type": "text", "text": "t"}]}
@@ -88,3 +88,47 @@ def test_a_switch_of_one_word_is_set(given: Any, sent: Any, changed: list[str], 
     assert params == sent
     assert [change.parameter for change in changes] == changed
     assert _FLAG.is_on(params) == thinks
+
+
+_OLD_CALL = {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": {"a": 1}}}
+_OLD_RESULT = {"role": "function", "name": "f", "content": "r"}
+
+
+def _made(number: int) -> dict[str, Any]:
+    function = {"name": "f", "arguments": '{"a": 1}'}
+    call = {"id": f"call_of_message_{number}", "type": "function", "function": function}
+    return {"role": "assistant", "content": None, "tool_calls": [call]}
+
+
+def _given_back(number: int) -> dict[str, Any]:
+    return {"role": "tool", "tool_call_id": f"call_of_message_{number}", "content": "r"}
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "changed"),
+    [
+        ([_U, _CALL, _RESULT], [_U, _CALL, _RESULT], []),
+        (
+            [_U, _OLD_CALL, _OLD_RESULT],
+            [_U, _made(1), _given_back(1)],
+            ["messages[1].function_call", "messages[2].role"],
+        ),
+        (
+            [_OLD_CALL, _OLD_RESULT, _OLD_CALL, _OLD_RESULT],
+            [_made(0), _given_back(0), _made(2), _given_back(2)],
+            ["messages[0].function_call", "messages[1].role", "messages[2].function_call", "messages[3].role"],
+        ),
+        ([{**_CALL, "function_call": {"name": "f"}}, _RESULT], [_CALL, _RESULT], ["messages[0].function_call"]),
+        # A result of nothing is the vendor's to judge.
+        ([_U, _OLD_RESULT], [_U, _OLD_RESULT], []),
+    ],
+)
+def test_calls_as_they_once_were_become_calls_of_tools(given: Any, wanted: Any, changed: list[str]) -> None:
+    before = copy.deepcopy(given)
+    sent = list(given)
+
+    changes = modern_calls(sent)
+
+    assert sent == wanted
+    assert given == before
+    assert [change.parameter for change in changes] == changed

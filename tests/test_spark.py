@@ -174,6 +174,8 @@ RESULTS = [
     {"role": "tool", "tool_call_id": "1", "content": "晴"},
     {"role": "tool", "tool_call_id": "2", "content": [{"type": "text", "text": "12:00"}]},
 ]
+LEGACY_CALL = {"role": "assistant", "content": "查", "function_call": {"name": "f", "arguments": '{"a":1}'}}
+LEGACY_RESULT = {"role": "function", "name": "f", "content": "晴"}
 HELD = {"role": "assistant", "content": '[call of f] {"a":1}\n[call of g] {}'}
 TOLD = {"role": "user", "content": "[result of f] 晴\n[result of g] 12:00"}
 FOLDED = {"role": "user", "content": "简短\n\n你好"}
@@ -193,6 +195,22 @@ FOLDED = {"role": "user", "content": "简短\n\n你好"}
             [*MESSAGES, CALLS, *RESULTS],
             [*MESSAGES, HELD, TOLD],
             ["messages[1].tool_calls", "messages[2].role", "messages[3].role"],
+        ),
+        (
+            "4.0Ultra",
+            [*MESSAGES, LEGACY_CALL, LEGACY_RESULT],
+            [
+                *MESSAGES,
+                {"role": "assistant", "content": '查\n[call of f] {"a":1}'},
+                {"role": "user", "content": "[result of f] 晴"},
+            ],
+            ["messages[1].function_call", "messages[2].role"],
+        ),
+        (
+            "4.0Ultra",
+            [*MESSAGES, {**CALLS, "function_call": {"name": "h", "arguments": "{}"}}, *RESULTS],
+            [*MESSAGES, HELD, TOLD],
+            ["messages[1].tool_calls", "messages[1].function_call", "messages[2].role", "messages[3].role"],
         ),
         (
             "4.0Ultra",

@@ -12,6 +12,7 @@ from server import Reply, ScriptedServer
 from unionllm import ModelResponse, StreamInterruptedError, unionchat
 from unionllm._routes import build_route
 from unionllm.exceptions import APIResponseError, BadRequestError, ContentPolicyViolationError
+from unionllm.testing import VendorServer
 
 HOST = "https://spark-api-open.xf-yun.com"
 USAGE = {"prompt_tokens": 6, "completion_tokens": 3, "total_tokens": 9}
@@ -219,6 +220,22 @@ def test_references_of_two_choices_are_all_told(server: ScriptedServer) -> None:
     server.reply(json=body({}, choices=[{"message": one, "index": index} for index, one in enumerate(told)]))
 
     assert ask(server).search_results == [{"url": "a"}, {"url": "b"}]
+
+
+def test_calls_as_they_once_were_become_calls_of_tools(vendor_server: VendorServer) -> None:
+    call = {"role": "assistant", "content": "查", "function_call": {"name": "f", "arguments": "{}"}}
+    result = {"role": "function", "name": "f", "content": "晴"}
+    given = {**vendor_server.arguments("xunfei_http"), "model": "4.0Ultra", "max_retries": 0}
+
+    answer = unionchat(**given, messages=[*MESSAGES, call, result])
+
+    [request] = vendor_server.requests
+    assert request.refused == ""
+    _, called, told = request.json["messages"]
+    assert "function_call" not in called
+    assert called["tool_calls"][0]["function"] == call["function_call"]
+    assert (told["role"], told["tool_call_id"]) == ("tool", called["tool_calls"][0]["id"])
+    assert [change.parameter for change in answer.adaptations] == ["messages[1].function_call", "messages[2].role"]
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from .._protocols.arranging import modern_calls
 from .._protocols.base import Credential, JSONObject, Region
 from .._protocols.openai_compatible import OpenAISpec
 from .._protocols.openai_messages import MessageFacts
@@ -64,6 +65,10 @@ class SparkHTTP(Spark):
         params["tool_calls_switch"] = True
         reason = "without it a call comes alone, and further ones are lost"
         return [*changes, adaptation("tool_calls_switch", "added", None, True, reason)]
+
+    def arrange(self, chat: ChatRequest, messages: list[JSONObject]) -> list[Adaptation]:
+        """See ``OpenAICompatible``."""
+        return [*modern_calls(messages), *super().arrange(chat, messages)]
 
     def chunk_parser(self, chat: ChatRequest) -> SparkParser:
         """See ``Adapter``."""
