@@ -77,6 +77,14 @@ _FLAG = Thinking(flag="enable_thinking", budget="thinking_budget", types=(), on_
         ({"thinking": {"keep": "all"}}, {"enable_thinking": True}, ["thinking.keep"], True),
         ({"reasoning_effort": "none"}, {"enable_thinking": False}, [], False),
         ({"reasoning_effort": "high"}, {"enable_thinking": True}, ["reasoning_effort"], True),
+        ({"reasoning_effort": "minimal"}, {"enable_thinking": False}, ["reasoning_effort"], False),
+        ({"reasoning_effort": "minimal", "thinking": True}, {"enable_thinking": True}, ["reasoning_effort"], True),
+        (
+            {"reasoning_effort": "minimal", "enable_thinking": True},
+            {"enable_thinking": True},
+            ["reasoning_effort"],
+            True,
+        ),
         ({"enable_thinking": True}, {"enable_thinking": True}, [], True),
     ],
 )
@@ -88,6 +96,29 @@ def test_a_switch_of_one_word_is_set(given: Any, sent: Any, changed: list[str], 
     assert params == sent
     assert [change.parameter for change in changes] == changed
     assert _FLAG.is_on(params) == thinks
+
+
+@pytest.mark.parametrize(
+    ("family", "sent", "thinks"),
+    [
+        (Thinking(), {"thinking": {"type": "disabled"}}, False),
+        (Thinking(types=("adaptive", "disabled")), {"thinking": {"type": "disabled"}}, False),
+        (Thinking(types=("enabled",)), {"thinking": {"type": "enabled"}}, True),
+        (Thinking(flag="thinks", always=True), {"thinks": True}, True),
+        (Thinking(types=(), always=True), {}, True),
+        (Thinking(never=True), {}, False),
+    ],
+)
+def test_minimal_effort_is_none_where_there_are_no_levels(family: Thinking, sent: Any, thinks: bool) -> None:
+    """As little thought as there can be."""
+    params = {"reasoning_effort": "minimal"}
+
+    [change] = family.translate(params)
+
+    assert params == sent
+    assert family.is_on(params) == thinks
+    told = sent.get("thinking", sent) or None
+    assert (change.action, change.given, change.sent) == ("replaced" if told else "dropped", "minimal", told)
 
 
 _OLD_CALL = {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": {"a": 1}}}
