@@ -36,6 +36,8 @@ class SocketServer:
         self.requests: list[Any] = []
         #: The paths that were asked for, with their queries.
         self.paths: list[str] = []
+        #: The header Host of each handshake.
+        self.hosts: list[str] = []
         #: Close codes of connections that have ended; 1006 for those that ended without a closing frame.
         self.ended: list[int | None] = []
         self._changed = threading.Condition()
@@ -72,6 +74,7 @@ class SocketServer:
     def _handle(self, connection: ServerConnection) -> None:
         try:
             self.paths.append(connection.request.path if connection.request else "")
+            self.hosts += connection.request.headers.get_all("Host") if connection.request else []
             self.requests.append(json.loads(connection.recv(_LONGEST)))
             self._talk(connection)
             connection.recv(_LONGEST)  # the closing is left to the client

@@ -15,6 +15,7 @@ from replies import KEY, MESSAGES, answer, arguments, piece, stream
 from server import Cut, Pause, Reply, ScriptedServer
 
 from unionllm import ModelResponse, UnionLLM, aunionchat, unionchat
+from unionllm._routes import build_route
 from unionllm.exceptions import (
     APIConnectionError,
     APIStatusError,
@@ -275,6 +276,17 @@ def test_extra_headers_query_and_body_are_sent(server: ScriptedServer, call: Cal
     assert request.headers["x-trace"] == "t"
     assert request.query == {"a": "1 2"}
     assert request.json["vendor"] == {"x": 1}
+
+
+def test_the_scheme_of_an_address_may_be_in_capitals(server: ScriptedServer) -> None:
+    server.reply(json=answer())
+    url = server.url.replace("http://", "HTTP://")
+
+    call_sync(arguments(server, base_url=url))
+    chat = build_route({**arguments(server), "base_url": None}, {"DEEPSEEK_API_BASE": url}).chat
+
+    assert len(server.requests) == 1
+    assert chat.base_url == server.url  # the environment's
 
 
 @pytest.mark.parametrize("name", ["base_url", "api_base", "endpoint_url"])

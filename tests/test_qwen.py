@@ -95,6 +95,38 @@ def test_text_that_grows_is_given_out_piece_by_piece(vendor_server: VendorServer
     assert "".join(reading.text()) == "aabb"
 
 
+_MARKED = {"type": "text", "text": "长文", "cache_control": {"type": "ephemeral"}}
+
+
+def test_a_cache_mark_that_the_endpoint_for_text_refuses_is_told(vendor_server: VendorServer) -> None:
+    system = {"role": "system", "content": [_MARKED, {"type": "text", "text": "短文"}]}
+    messages = [*MESSAGES, system, {"role": "user", "content": [_MARKED]}]
+
+    answer = unionchat(**native(vendor_server, messages=messages))
+
+    [request] = vendor_server.requests
+    assert request.refused == ""
+    wanted = [("system", "长文\n短文"), ("user", MESSAGES[0]["content"]), ("user", "长文")]
+    assert [(one["role"], one["content"]) for one in request.json["input"]["messages"]] == wanted
+    told = [(change.parameter, change.action, change.given) for change in answer.adaptations or ()]
+    mark = _MARKED["cache_control"]
+    assert told[-2:] == [(f"messages[{number}].content[0].cache_control", "dropped", mark) for number in (0, 2)]
+    with pytest.raises(BadRequestError, match="cache_control"):
+        unionchat(**native(vendor_server, messages=messages[-1:], param_policy="strict"))
+
+
+def test_a_cache_mark_goes_along_where_parts_are_taken(vendor_server: VendorServer) -> None:
+    answer = unionchat(
+        **native(vendor_server, model="qwen3-vl-plus", messages=[{"role": "user", "content": [_MARKED]}])
+    )
+
+    [request] = vendor_server.requests
+    assert request.refused == ""
+    [message] = request.json["input"]["messages"]
+    assert message["content"] == [{"text": "长文", "cache_control": {"type": "ephemeral"}}]
+    assert answer.adaptations is None
+
+
 def test_a_model_that_only_streams_is_streamed_and_joined_natively(vendor_server: VendorServer) -> None:
     vendor_server.reply(vendor="qwen", text="晴")
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from server import ScriptedServer
-from sockets import CREDENTIALS, MESSAGES
+from sockets import CREDENTIALS, MESSAGES, SocketServer, frame
+from websockets.sync.server import ServerConnection
 
 from unionllm import unionchat
 from unionllm._routes import build_route
@@ -152,7 +153,11 @@ def test_json_is_asked_for_in_words(wanted: dict[str, Any], text: str | None, ve
         said = json.dumps(frame["payload"]["message"], ensure_ascii=False)
         assert text is None or text in said
         assert "response_format" not in frame["parameter"]["chat"]
-        assert "response_format" in told
+        assert ("response_format" in told) == bool(text)
+
+
+def test_an_answer_in_plain_text_is_what_comes_anyway() -> None:
+    assert chat(model="4.0Ultra", response_format={"type": "text"}, param_policy="strict").adaptations == ()
 
 
 # Messages.
@@ -169,6 +174,8 @@ RESULTS = [
     {"role": "tool", "tool_call_id": "1", "content": "晴"},
     {"role": "tool", "tool_call_id": "2", "content": [{"type": "text", "text": "12:00"}]},
 ]
+LEGACY_CALL = {"role": "assistant", "content": "查", "function_call": {"name": "f", "arguments": '{"a":1}'}}
+LEGACY_RESULT = {"role": "function", "name": "f", "content": "晴"}
 HELD = {"role": "assistant", "content": '[call of f] {"a":1}\n[call of g] {}'}
 TOLD = {"role": "user", "content": "[result of f] 晴\n[result of g] 12:00"}
 FOLDED = {"role": "user", "content": "简短\n\n你好"}
@@ -188,6 +195,22 @@ FOLDED = {"role": "user", "content": "简短\n\n你好"}
             [*MESSAGES, CALLS, *RESULTS],
             [*MESSAGES, HELD, TOLD],
             ["messages[1].tool_calls", "messages[2].role", "messages[3].role"],
+        ),
+        (
+            "4.0Ultra",
+            [*MESSAGES, LEGACY_CALL, LEGACY_RESULT],
+            [
+                *MESSAGES,
+                {"role": "assistant", "content": '查\n[call of f] {"a":1}'},
+                {"role": "user", "content": "[result of f] 晴"},
+            ],
+            ["messages[1].function_call", "messages[2].role"],
+        ),
+        (
+            "4.0Ultra",
+            [*MESSAGES, {**CALLS, "function_call": {"name": "h", "arguments": "{}"}}, *RESULTS],
+            [*MESSAGES, HELD, TOLD],
+            ["messages[1].tool_calls", "messages[1].function_call", "messages[2].role", "messages[3].role"],
         ),
         (
             "4.0Ultra",
@@ -232,6 +255,24 @@ def test_what_a_search_found_is_told(vendor_server: VendorServer) -> None:
 
         assert answer.search_results == [{"index": 1, "url": "https://a.example", "title": "t"}]
         assert answer.choices[0].message.tool_calls is None
+
+
+def test_what_a_search_found_in_several_frames_is_told_once() -> None:
+    pages = [{"index": index, "url": f"https://{index}.example"} for index in (1, 2)]
+    frames = [json.loads(frame(text, status)) for text, status in (("你", 0), ("", 1), ("好", 2))]
+    for told, found in zip(frames, (pages[:1], pages[1:], pages), strict=True):
+        told["payload"]["plugins"] = {"text": [{"name": "ifly_search", "content": json.dumps(found)}]}
+
+    def talk(connection: ServerConnection) -> None:
+        for told in frames:
+            connection.send(json.dumps(told))
+
+    with SocketServer(talk) as server:
+        chunks = list(unionchat(**server.arguments(), stream=True))
+        answer = unionchat(**server.arguments())
+
+    assert [chunk for chunk in chunks if chunk.model_extra][-1].search_results == pages
+    assert answer.search_results == pages
 
 
 def test_an_answer_that_used_up_its_tokens_is_cut_short(vendor_server: VendorServer) -> None:

@@ -12,6 +12,7 @@ from server import Reply, ScriptedServer
 from unionllm import ModelResponse, StreamInterruptedError, unionchat
 from unionllm._routes import build_route
 from unionllm.exceptions import APIResponseError, BadRequestError, ContentPolicyViolationError
+from unionllm.testing import VendorServer
 
 HOST = "https://spark-api-open.xf-yun.com"
 USAGE = {"prompt_tokens": 6, "completion_tokens": 3, "total_tokens": 9}
@@ -115,14 +116,51 @@ def test_a_stream_whose_usage_came_is_whole_without_its_signal(server: ScriptedS
     assert read(ask(server, stream=True)).choices[0].finish_reason == "stop"
 
 
-def test_a_stream_without_either_is_cut(server: ScriptedServer) -> None:
-    server.reply(sse=[event({"content": "好"})])
+@pytest.mark.parametrize(
+    "told",
+    [
+        [event({"content": "好"})],
+        [event({"content": ""}, usage=USAGE), event({"content": "好"}, usage=USAGE)],
+        [event({"content": ""}, usage=USAGE), event({"content": "好"}, usage=USAGE), event({"content": "的"})],
+        [event({"content": "好"}), event({"content": ""}, usage=USAGE), event({"content": "的"}, usage=USAGE)],
+        [event({"content": "好"}), event({"reasoning_content": "想"}, usage=USAGE)],
+        [event({"role": "tool", "tool_calls": [{"index": 1}]}, usage=USAGE)],
+    ],
+)
+def test_a_stream_without_either_is_cut(told: list[str], server: ScriptedServer) -> None:
+    """Counts of tokens beside text may be those so far."""
+    server.reply(sse=told)
 
     with pytest.raises(StreamInterruptedError) as caught:
         list(ask(server, stream=True))
 
     assert caught.value.partial is not None
     assert caught.value.partial.choices[0].finish_reason is None
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        ({"max_completion_tokens": 3}, "length"),
+        ({"max_completion_tokens": 4}, "stop"),
+        ({"max_tokens": 3}, "length"),
+        ({"max_tokens": 3, "max_completion_tokens": 9}, "length"),
+        ({"max_tokens": 9, "max_completion_tokens": 3}, "length"),
+        ({}, "stop"),
+    ],
+)
+def test_an_answer_of_x2_5_that_used_up_its_tokens_is_cut_short(
+    limits: dict[str, int], reason: str, server: ScriptedServer
+) -> None:
+    server.reply(json=body({"content": "好"}))
+    server.reply(sse=[event({"content": "好"}), event({"content": ""}, usage=USAGE), "[DONE]"])
+
+    for answer in (
+        ask(server, model="spark-x2.5", **limits),
+        read(ask(server, model="spark-x2.5", stream=True, **limits)),
+    ):
+        assert answer.choices[0].finish_reason == reason
+        assert answer.adaptations is None
 
 
 def test_a_finish_reason_that_is_told_after_all_counts(server: ScriptedServer) -> None:
@@ -151,6 +189,53 @@ def test_references_of_a_search_are_no_calls(server: ScriptedServer) -> None:
         assert answer.choices[0].message.tool_calls is None
         assert answer.choices[0].finish_reason == "stop"
     assert streamed.choices[0].message.content == "好"
+
+
+def test_references_that_come_in_several_events_are_all_told_once(server: ScriptedServer) -> None:
+    first, second = {"index": 1, "url": "https://a.example"}, {"index": 2, "url": "https://b.example"}
+    told = [event({"role": "tool", "content": "", "tool_calls": found}) for found in ([first], [second], [first])]
+    server.reply(sse=[*told, event({"content": "好"}), event({"content": ""}, usage=USAGE), "[DONE]"])
+
+    stream = ask(server, stream=True)
+    chunks = [chunk for chunk in stream if (chunk.model_extra or {}).get("search_results")]
+
+    assert chunks[-1].search_results == [first, second]
+    assert stream.response.search_results == [first, second]
+
+
+def test_text_beside_references_is_kept(server: ScriptedServer) -> None:
+    found = [{"index": 1, "url": "https://a.example"}]
+    told = {"role": "tool", "content": "查到了。", "reasoning_content": "想", "tool_calls": found}
+    server.reply(sse=[event(told), event({"content": "好"}), event({"content": ""}, usage=USAGE), "[DONE]"])
+    server.reply(json=body({}, choices=[{"message": told, "index": 0}]))
+
+    for answer, text in ((read(ask(server, stream=True)), "查到了。好"), (ask(server), "查到了。")):
+        message = answer.choices[0].message
+        assert (message.role, message.content, message.reasoning_content) == ("assistant", text, "想")
+        assert (message.tool_calls, answer.search_results) == (None, found)
+
+
+def test_references_of_two_choices_are_all_told(server: ScriptedServer) -> None:
+    told = [{"role": "tool", "content": "", "tool_calls": [{"url": url}]} for url in "ab"]
+    server.reply(json=body({}, choices=[{"message": one, "index": index} for index, one in enumerate(told)]))
+
+    assert ask(server).search_results == [{"url": "a"}, {"url": "b"}]
+
+
+def test_calls_as_they_once_were_become_calls_of_tools(vendor_server: VendorServer) -> None:
+    call = {"role": "assistant", "content": "查", "function_call": {"name": "f", "arguments": "{}"}}
+    result = {"role": "function", "name": "f", "content": "晴"}
+    given = {**vendor_server.arguments("xunfei_http"), "model": "4.0Ultra", "max_retries": 0}
+
+    answer = unionchat(**given, messages=[*MESSAGES, call, result])
+
+    [request] = vendor_server.requests
+    assert request.refused == ""
+    _, called, told = request.json["messages"]
+    assert "function_call" not in called
+    assert called["tool_calls"][0]["function"] == call["function_call"]
+    assert (told["role"], told["tool_call_id"]) == ("tool", called["tool_calls"][0]["id"])
+    assert [change.parameter for change in answer.adaptations] == ["messages[1].function_call", "messages[2].role"]
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import importlib.util
 import re
 import subprocess
@@ -12,8 +13,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from sockets import CREDENTIALS, MESSAGES
+from sockets import CREDENTIALS, MESSAGES, SocketServer, frame
 
+from unionllm import unionchat
 from unionllm._protocols.spark_frames import sign_url
 from unionllm._routes import build_route
 from unionllm.exceptions import BadRequestError
@@ -103,6 +105,19 @@ def test_the_signed_host_is_what_the_header_says(url: str, host: str) -> None:
     assert signature_of(sign_url(url, "k", "s", NOW))[0]["host"] == host
 
 
+@pytest.mark.parametrize("name", ["Host", "host"])
+def test_a_host_of_the_callers_is_signed_as_it_is_sent(name: str) -> None:
+    """For a tunnel: the vendor signs after the header that reaches it, whatever the address is."""
+    with SocketServer(lambda connection: connection.send(frame("好", 2))) as server:
+        unionchat(**server.arguments(extra_headers={name: "Spark-API.example"}))
+
+    query, told = signature_of(f"ws://h{server.paths[0]}")
+    signed = f"host: Spark-API.example\ndate: {query['date']}\nGET /v4.0/chat HTTP/1.1"
+    digest = hmac.new(CREDENTIALS["api_secret"].encode(), signed.encode(), "sha256").digest()
+    assert (query["host"], server.hosts) == ("Spark-API.example", ["Spark-API.example"])
+    assert told["signature"] == base64.b64encode(digest).decode()
+
+
 # Where a call goes.
 
 
@@ -129,6 +144,9 @@ def chat(**call: Any) -> Any:
         ("lite", "ws://own.example/spark/", "ws://own.example/spark/v1.1/chat", "lite"),
         ("lite", "wss://own.example/v9.9/chat", "wss://own.example/v9.9/chat", "lite"),
         ("mine", "wss://own.example/chat/mine", "wss://own.example/chat/mine", "mine"),
+        ("lite", "WSS://own.example", "wss://own.example/v1.1/chat", "lite"),
+        ("lite", "WSS://spark-api.xf-yun.com", f"{HOST}/v1.1/chat", "lite"),
+        ("lite", "Https://own.example/v1", "https://own.example/v1", "lite"),
     ],
 )
 def test_the_address_follows_from_model_and_base_url(

@@ -90,6 +90,39 @@ def test_names_and_data_of_a_schema_are_not_taken_for_keywords(vendor_server: Ve
     assert changes == []
 
 
+def test_every_word_of_a_schema_that_kimi_wants_put_otherwise_is_told(vendor_server: VendorServer) -> None:
+    number = {"type": "number"}
+    properties = {
+        "place": {"type": "array", "items": [number, number]},
+        "age": {"type": "integer", "anyOf": [{"minimum": 0}, {"$schema": "x", "maximum": 9}]},
+    }
+    schema = {"$schema": "x", "properties": properties}
+    format_ = {"type": "json_schema", "json_schema": {"name": "w", "schema": schema}}
+    call = {"model": "kimi-k2.6", "tools": [tool({}), tool({"a": schema})], "response_format": format_}
+
+    body, changes = ask(vendor_server, "moonshot", **call)
+
+    made = {
+        "place": {"type": "array", "prefixItems": [number, number]},
+        "age": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "integer", "maximum": 9}]},
+    }
+    assert body["response_format"]["json_schema"]["schema"] == {"type": "object", "properties": made}
+    assert changes == [
+        (f"{where}.{name}", action)
+        for where in ("tools[1].function.parameters.properties.a", "response_format.json_schema.schema")
+        for name, action in (
+            ("$schema", "dropped"),
+            ("properties.place.items", "renamed"),
+            ("properties.age.anyOf[1].$schema", "dropped"),
+            ("properties.age.type", "replaced"),
+            ("type", "added"),
+        )
+    ]
+    for name in ("tools", "response_format"):
+        with pytest.raises(BadRequestError, match=r"\$schema='x'"):
+            ask(vendor_server, "moonshot", model="kimi-k2.6", **{name: call[name]}, param_policy="strict")
+
+
 @pytest.mark.parametrize(("model", "kind"), [("kimi-k2.6", "json_schema"), ("kimi-k2-thinking", "json_object")])
 def test_a_schema_goes_to_kimis_that_take_one(model: str, kind: str, vendor_server: VendorServer) -> None:
     schema = {"name": "w", "schema": {"type": "object", "properties": {"a": {"type": "integer"}}}}

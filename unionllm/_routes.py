@@ -145,7 +145,7 @@ def given_base_url(args: Mapping[str, Any], schemes: Sequence[str] = ("https", "
 
 
 def clean_base_url(value: str, name: str, schemes: Sequence[str] = ("https", "http")) -> str:
-    """The part of a URL before the path of the call.
+    """The part of a URL before the path of the call, its scheme in lower case: RFC 3986 makes no difference, others do.
 
     Raises:
         BadRequestError: it has no scheme or no host.
@@ -162,6 +162,7 @@ def clean_base_url(value: str, name: str, schemes: Sequence[str] = ("https", "ht
         raise BadRequestError(
             f"{name}={value!r} is no address: write it with its scheme, such as {schemes[0]}://{url or 'host/v1'}."
         )
+    url = f"{parts.scheme}:{url.partition(':')[2]}"
     return url.rstrip("/").removesuffix("/chat/completions").rstrip("/")
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from ..schema import Adaptation
 from .base import JSONObject
-from .openai_messages import text_of
+from .openai_messages import as_call, text_of
 from .parameters import adaptation
 from .structured_output import instruct
+
+_LEGACY = "the vendor knows calls of tools only"
 
 
 def merge_system(messages: list[JSONObject]) -> list[Adaptation]:
@@ -67,6 +69,30 @@ def merge_neighbours(messages: list[JSONObject]) -> list[Adaptation]:
         return []
     messages[:] = merged
     return [adaptation("messages", "replaced", None, None, "the vendor refuses two turns of one role in a row")]
+
+
+def modern_calls(messages: list[JSONObject]) -> list[Adaptation]:
+    """Calls as OpenAI had them once, ``function_call`` and role "function", as calls of tools and their results."""
+    changes = []
+    called = ""
+    for number, message in enumerate(messages):
+        legacy, where = message.get("function_call"), f"messages[{number}]"
+        if legacy and message.get("tool_calls"):
+            messages[number] = _without("function_call", message)
+            changes.append(adaptation(f"{where}.function_call", "dropped", legacy, None, "tool_calls is given too"))
+        elif isinstance(legacy, dict):
+            called = f"call_of_message_{number}"
+            call = as_call({"id": called, "type": "function", "function": legacy})
+            messages[number] = {"content": None, **_without("function_call", message), "tool_calls": [call]}
+            changes.append(adaptation(f"{where}.function_call", "replaced", "function_call", "tool_calls", _LEGACY))
+        elif message.get("role") == "function" and called:
+            messages[number] = {**_without("name", message), "role": "tool", "tool_call_id": called}
+            changes.append(adaptation(f"{where}.role", "replaced", "function", "tool", _LEGACY))
+    return changes
+
+
+def _without(name: str, message: JSONObject) -> JSONObject:
+    return {key: value for key, value in message.items() if key != name}
 
 
 def _joined(messages: list[JSONObject]) -> object:

@@ -18,7 +18,7 @@ from . import errors
 from .base import JSONObject
 from .openai_compatible import OpenAICompatible
 from .openai_media import url_of
-from .openai_messages import join_text_parts
+from .openai_messages import join_text_parts, text_of
 from .openai_parsing import OpenAIChunkParser
 from .parameters import adaptation
 
@@ -87,7 +87,7 @@ class DashScope(OpenAICompatible):
                     where = f"messages[{number}].content[{place}].image_url.detail"
                     reason = "not known here; min_pixels and max_pixels beside image_url do it"
                     changes.append(adaptation(where, "dropped", image["detail"], None, reason))
-        return changes
+        return [*changes, *_join_marked(messages)] if chat.base_url.endswith(TEXT) else changes
 
     def headers(self, chat: ChatRequest) -> Headers:
         """See ``OpenAICompatible``. A stream is asked for here, and files of the vendor's store are resolved."""
@@ -200,6 +200,22 @@ def _other_endpoint(chat: ChatRequest, error: BadRequestError) -> ChatRequest:
 def _parts_of(message: Mapping[str, Any]) -> Iterator[JSONObject]:
     content = message.get("content")
     yield from content if isinstance(content, list) else ()
+
+
+def _join_marked(messages: list[JSONObject]) -> list[Adaptation]:
+    """The endpoint for text takes strings alone; a mark on a part (for a cache) has no place in one."""
+    changes = []
+    reason = "the native endpoint for text takes one text, and no marks on its parts; the compatible protocol does"
+    for number, message in enumerate(messages):
+        parts = list(_parts_of(message))
+        if not parts or any(part.get("type") != "text" for part in parts):
+            continue
+        for place, part in enumerate(parts):
+            where = f"messages[{number}].content[{place}]"
+            marks = {name: value for name, value in part.items() if name not in ("type", "text")}
+            changes += [adaptation(f"{where}.{name}", "dropped", mark, None, reason) for name, mark in marks.items()]
+        messages[number] = {**message, "content": text_of(parts)}
+    return changes
 
 
 def _urls(message: Mapping[str, Any]) -> Iterator[str]:

@@ -99,7 +99,7 @@ def _adapt_answer(message: JSONObject, facts: MessageFacts, thinks: bool) -> Non
     if not calls:
         message.pop("tool_calls", None)
     else:
-        message["tool_calls"] = [_call(call) for call in calls]
+        message["tool_calls"] = [as_call(call) for call in calls]
     if facts.replay == "strip":
         message.pop("reasoning_content", None)
     elif calls and thinks and facts.replay_filler is not None and message.get("reasoning_content") is None:
@@ -108,7 +108,8 @@ def _adapt_answer(message: JSONObject, facts: MessageFacts, thinks: bool) -> Non
         message.pop("reasoning_content", None)
 
 
-def _call(call: JSONObject) -> JSONObject:
+def as_call(call: JSONObject) -> JSONObject:
+    """A call of a tool as a request has it: without an index, its arguments as JSON text."""
     function = dict(call.get("function") or {})
     if not isinstance(function.get("arguments"), str):
         function["arguments"] = json.dumps(function.get("arguments") or {}, ensure_ascii=False)

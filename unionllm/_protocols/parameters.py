@@ -31,14 +31,15 @@ def adaptation(parameter: str, action: str, given: Any, sent: Any, reason: str) 
 
 @dataclass(frozen=True, slots=True)
 class Rename:
-    """The vendor knows the parameter by another name. If both are given, the vendor's own name wins."""
+    """The vendor knows the parameter by another name, on ``models``. If both are given, the vendor's own name wins."""
 
     old: str
     new: str
+    models: str = ""
 
     def apply(self, params: JSONObject, model: str) -> Iterable[Adaptation]:
         """See ``Rule``."""
-        if self.old not in params:
+        if self.old not in params or not re.match(self.models, model):
             return []
         value = params.pop(self.old)
         if self.new in params:
@@ -344,16 +345,16 @@ class Thinking:
     def _level(self, params: JSONObject, thinking: JSONObject | None, effort: Any) -> list[Adaptation]:
         if effort is None:
             return []
+        if not self.efforts and not self.flag and not self.types:
+            return _refused(None, effort, "this model has no levels of effort")
         if not self.efforts:
-            if self.flag:
-                params.setdefault(self.flag, True)
-                reason = "this model can think or not, but has no levels"
-                return [adaptation("reasoning_effort", "replaced", effort, {self.flag: params[self.flag]}, reason)]
-            if not self.types:
-                return _refused(None, effort, "this model has no levels of effort")
-            params.setdefault("thinking", {"type": self.types[0]})
+            # The least of levels is not to think at all, where that is the only other one.
+            is_off = effort == "minimal" and not self.always and (self.flag != "" or "disabled" in self.types)
+            switch = {"type": "disabled" if is_off else next(iter(self.types), "enabled")}
+            params.setdefault(self.flag or "thinking", not is_off if self.flag else switch)
+            sent = {self.flag: params[self.flag]} if self.flag else params["thinking"]
             reason = "this model can think or not, but has no levels"
-            return [adaptation("reasoning_effort", "replaced", effort, params["thinking"], reason)]
+            return [adaptation("reasoning_effort", "replaced", effort, sent, reason)]
         sent = self.efforts.get(effort) if isinstance(effort, str) else None
         if sent is None:
             return _refused(None, effort, f"this model knows {', '.join(self.efforts)}")

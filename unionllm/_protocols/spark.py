@@ -52,9 +52,13 @@ _NAMES = frozen(
 THINKING_MODELS = r"(spark-x|x\d)"
 X1_AND_X2 = r"(spark-x|x1|x2)$"
 X2_5 = r"spark-x2\.5"
+NOT_X2_5 = rf"(?!{X2_5})"
 OTHER_MODELS = r"(?!spark-x|x\d)"
 #: Lite and Pro refuse a system message, or pass over it.
 _WITHOUT_SYSTEM = re.compile(r"(lite|general|generalv2|generalv3|pro-128k)$")
+
+#: Members of a delta that hold a piece of the answer.
+_PIECES = ("content", "reasoning_content", "tool_calls")
 
 THINKING = (
     Thinking(models=THINKING_MODELS, types=("enabled", "disabled", "auto")),
@@ -150,10 +154,12 @@ class Spark(OpenAICompatible):
 
     def told_ending(self, chat: ChatRequest, usage: Usage | None, *, has_calls: bool) -> str:
         """The finish reason of a whole answer, which the vendor does not say."""
-        limit, spent = chat.params.get("max_tokens"), usage.completion_tokens if usage else None
         if has_calls:
             return "tool_calls"
-        return "length" if isinstance(limit, int) and spent is not None and spent >= limit else "stop"
+        limits = [chat.params.get(name) for name in ("max_tokens", "max_completion_tokens")]
+        spent = usage.completion_tokens if usage else None
+        is_cut = spent is not None and any(isinstance(limit, int) and spent >= limit for limit in limits)
+        return "length" if is_cut else "stop"
 
     def is_error(self, data: Any) -> bool:
         """See ``OpenAICompatible``. A code that is not zero is one, whatever stands beside it."""
@@ -179,15 +185,31 @@ class Spark(OpenAICompatible):
 
 
 class SparkParser(OpenAIChunkParser):
-    """A stream without finish reasons: its usage, or the end signal, tells that it is whole."""
+    """A stream without finish reasons: its usage, or the end signal, tells that it is whole.
+
+    Usage does so behind the text alone; beside text it may be the count so far, and more may follow.
+    """
 
     _dialect: Spark
     #: Whether a count of tokens says that the answer is whole.
     usage_ends: ClassVar[bool] = True
 
+    def __init__(self, dialect: Spark, chat: ChatRequest) -> None:
+        super().__init__(dialect, chat)
+        self._found: list[Any] = []
+        self._has_said = False
+
     def _chunk(self, data: JSONObject) -> Iterable[ModelResponseChunk]:
+        found = data.get("search_results")
+        if isinstance(found, list):
+            # Told in pieces, while of a field of the vendor's the last value counts.
+            self._found += [page for page in found if page not in self._found]
+            data = {**data, "search_results": list(self._found)}
         chunks = super()._chunk(data)
-        if self.usage_ends and data.get("usage"):
+        if _says_something(data):
+            self._has_said = True
+            self._finished = {index: word for index, word in self._finished.items() if word}
+        elif self.usage_ends and data.get("usage") and self._has_said:
             self._conclude()
         return chunks
 
@@ -207,6 +229,13 @@ class SparkParser(OpenAIChunkParser):
                         self._chat, self._usage, has_calls=bool(self._calls)
                     )
             yield chunk
+
+
+def _says_something(event: JSONObject) -> bool:
+    """Whether an event in OpenAI's shape holds a piece of the answer."""
+    choices = [choice for choice in event.get("choices") or () if isinstance(choice, dict)]
+    told = [choice.get("delta") or choice.get("message") or {} for choice in choices]
+    return bool(event.get("search_results")) or any(delta.get(name) for delta in told for name in _PIECES)
 
 
 def _envelope(data: JSONObject) -> JSONObject:

@@ -16,6 +16,7 @@ from urllib.parse import urlencode, urlsplit
 from ..schema import Adaptation, ModelResponseChunk
 from .base import JSONObject
 from .json_http import parse_json
+from .openai_messages import as_call
 from .parameters import adaptation
 from .spark import SparkParser
 
@@ -24,20 +25,19 @@ _LAST = 2
 _USUAL_PORTS = {"wss": 443, "https": 443, "ws": 80, "http": 80}
 _REASON = "there is no place for calls of tools and their results over WebSocket; they are told in words"
 _UNKNOWN = "a message of a frame has a role and a content"
-_KNOWN = ("role", "content", "tool_calls", "tool_call_id")
+_KNOWN = ("role", "content", "tool_call_id")
 
 
-def sign_url(url: str, api_key: str, api_secret: str, now: float, method: str = "GET") -> str:
+def sign_url(url: str, api_key: str, api_secret: str, now: float, method: str = "GET", *, host: str = "") -> str:
     """The URL with a query that proves who is calling, good for 300 s either way.
 
     Args:
         url: without a query.
         now: Unix time in seconds.
+        host: what the header Host will say; "" for the URL's own.
     """
     parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2].lower()  # as it is sent
-    if parts.port == _USUAL_PORTS.get(parts.scheme, 0):
-        host = host.rpartition(":")[0]  # as the header Host leaves it out
+    host = host or _host_header(url)
     date = formatdate(now, usegmt=True)
     signed = f"host: {host}\ndate: {date}\n{method} {parts.path or '/'} HTTP/1.1"
     digest = hmac.new(api_secret.encode(), signed.encode(), hashlib.sha256).digest()
@@ -49,6 +49,14 @@ def sign_url(url: str, api_key: str, api_secret: str, now: float, method: str = 
     return f"{url}?{urlencode({'authorization': authorization, 'date': date, 'host': host})}"
 
 
+def _host_header(url: str) -> str:
+    """Host and port of a URL as the header Host has them."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2].lower()
+    is_usual = parts.port == _USUAL_PORTS.get(parts.scheme, 0)
+    return host.rpartition(":")[0] if is_usual else host
+
+
 def calls_as_text(messages: list[JSONObject]) -> list[Adaptation]:
     """Calls of tools, and their results, as words: frames know no role for them. Changes ``messages`` in place."""
     changes: list[Adaptation] = []
@@ -58,9 +66,10 @@ def calls_as_text(messages: list[JSONObject]) -> list[Adaptation]:
     for position, message in enumerate(messages):
         where, is_result = f"messages[{position}]", message.get("role") in ("tool", "function")
         content = message.get("content")
-        if message.get("tool_calls"):
-            content = "\n".join([*([_plain(content)] if content else []), *_called(message["tool_calls"], names)])
-            changes.append(adaptation(f"{where}.tool_calls", "replaced", "tool_calls", "text", _REASON))
+        told, calls = _calls_of(message)
+        if calls:
+            content = "\n".join([*([_plain(content)] if content else []), *_called(calls, names)])
+            changes.append(adaptation(f"{where}.{told}", "replaced", told, "text", _REASON))
         elif is_result:
             name = names.get(str(message.get("tool_call_id"))) or message.get("name") or "a function"
             content = f"[result of {name}] {_plain(content)}"
@@ -70,18 +79,29 @@ def calls_as_text(messages: list[JSONObject]) -> list[Adaptation]:
         else:
             role = "user" if is_result else message["role"]
             made.append({"role": role, "content": "" if content is None else content})
-        unknown = [name for name in message if name not in _KNOWN and not (is_result and name == "name")]
+        known = (*_KNOWN, told, "name" if is_result else "")
+        unknown = [name for name in message if name not in known]
         changes += [adaptation(f"{where}.{name}", "dropped", message[name], None, _UNKNOWN) for name in unknown]
         was_result = is_result
     messages[:] = made
     return changes
 
 
+def _calls_of(message: JSONObject) -> tuple[str, list[JSONObject]]:
+    """The calls that a message holds, and where; as OpenAI had them once, there is one, without an id."""
+    legacy = message.get("function_call")
+    if isinstance(legacy, dict) and not message.get("tool_calls"):
+        return "function_call", [as_call({"function": legacy})]
+    return "tool_calls", message.get("tool_calls") or []
+
+
 def _called(calls: Iterable[JSONObject], names: dict[str, str]) -> Iterable[str]:
     for call in calls:
         function = call["function"]
-        names[str(call.get("id"))] = function["name"]
-        yield f"[call of {function['name']}] {function['arguments']}"
+        name = function.get("name") or "a function"
+        if call.get("id"):
+            names[str(call["id"])] = name
+        yield f"[call of {name}] {function['arguments']}"
 
 
 def _plain(content: Any) -> str:

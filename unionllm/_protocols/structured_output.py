@@ -46,6 +46,9 @@ def adapt_response_format(
     kind = wanted["type"]
     if takes_schema or (takes_object and kind != "json_schema"):
         return messages, []
+    if kind == "text":
+        del params["response_format"]  # what comes unasked, so that nothing is lost
+        return messages, []
     if takes_object:
         params["response_format"] = {"type": "json_object"}
         reason = "the vendor knows json_object only; the schema is in the system message"

@@ -75,8 +75,8 @@ class Doubao(OpenAICompatible):
             return []
         if self.family(model).efforts and (re.match(_SAYS_MINIMAL, model) or given == "minimal"):
             params["reasoning_effort"] = "minimal"
-        if given in (None, "none", params.get("reasoning_effort")):
-            return []
+        if given in (None, "none", params.get("reasoning_effort")) or chat.params.get("thinking") is None:
+            return []  # or else it was the effort that switched it off, which is told
         action, sent = ("replaced", "minimal") if "reasoning_effort" in params else ("dropped", None)
         return [adaptation("reasoning_effort", action, given, sent, "thinking is switched off")]
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .._protocols import means
 from .._protocols.base import Credential, ErrorFacts, JSONObject, Region, frozen
-from .._protocols.openai_compatible import OpenAICompatible, OpenAISpec
+from .._protocols.openai_compatible import OpenAICompatible, OpenAISpec, refuse_changes
 from .._protocols.openai_media import check_kind, fetch_media, is_web_address, url_of
 from .._protocols.openai_messages import MessageFacts, refuse_part
 from .._protocols.parameters import LOW_HIGH_MAX, AtMost, Clamp, Drop, Only, Rename, Thinking, adaptation
@@ -16,6 +17,7 @@ from ..exceptions import (
     BadRequestError,
 )
 from ..schema import Usage
+from ._moonshot_schema import with_schema
 
 if TYPE_CHECKING:
     from .._request import ChatRequest
@@ -28,20 +30,36 @@ _NO_K3 = r"(?!kimi-k3)"
 _WARM = 0.3
 #: Families whose temperature is 0 unless told otherwise.
 _COLD = "moonshot-v1"
-#: Keywords of JSON Schema that hold schemas: under names of the caller's, and by themselves or in a list.
-_SCHEMAS_BY_NAME = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
-_SCHEMAS = frozenset(
-    {"items", "prefixItems", "contains", "anyOf", "oneOf", "allOf", "not", "if", "then", "else", "additionalProperties"}
-)
 
 
 class Moonshot(OpenAICompatible):
     """Adds media, which this vendor takes as data only, its JSON schema dialect, and the counts of cached tokens."""
 
+    def prepare(self, chat: ChatRequest) -> ChatRequest:
+        """See ``Adapter``. The format's schema is put into the dialect when a class has become one."""
+        ready = super().prepare(chat)
+        if chat.param_policy == "raw":
+            return ready
+        wanted, changes = with_schema(ready.params.get("response_format"), "json_schema", "schema", "response_format")
+        if not changes:
+            return ready
+        if chat.param_policy == "strict":
+            refuse_changes(self.spec, changes)
+        params = {**ready.params, "response_format": wanted}
+        return replace(ready, params=params, adaptations=(*ready.adaptations, *changes))
+
     def adapt_params(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
         """See ``OpenAICompatible``."""
+        changes: list[Adaptation] = []
         if isinstance(params.get("tools"), list):
-            params["tools"] = [_with_schema(tool, "function", "parameters") for tool in params["tools"]]
+            params["tools"] = tools = list(params["tools"])
+            for number, tool in enumerate(tools):
+                tools[number], told = with_schema(tool, "function", "parameters", f"tools[{number}]")
+                changes += told
+        return [*changes, *self._warmed(chat, params)]
+
+    def _warmed(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
+        """Several answers want a temperature."""
         if re.match(_FIXED, chat.model.lower()) or (params.get("n") or 1) <= 1:
             return []
         temperature, reason = params.get("temperature"), "n > 1 is refused near 0"
@@ -52,13 +70,6 @@ class Moonshot(OpenAICompatible):
             params["temperature"] = _WARM
             return [adaptation("temperature", "clamped", temperature, _WARM, reason)]
         return []
-
-    def body(self, chat: ChatRequest) -> JSONObject:
-        """See ``OpenAICompatible``."""
-        body = super().body(chat)
-        if isinstance(body.get("response_format"), dict) and chat.param_policy != "raw":
-            body["response_format"] = _with_schema(body["response_format"], "json_schema", "schema")
-        return body
 
     def part_rule(self, chat: ChatRequest) -> Any:
         """See ``OpenAICompatible``."""
@@ -77,38 +88,6 @@ class Moonshot(OpenAICompatible):
         if usage is not None and usage.model_extra is not None:
             usage.model_extra.pop("cached_tokens", None)
         return usage
-
-
-def _with_schema(holder: Any, outer: str, inner: str) -> Any:
-    """A tool or response format whose JSON schema is put into this vendor's dialect."""
-    if not isinstance(holder, dict) or not isinstance(holder.get(outer), dict):
-        return holder
-    schema = holder[outer].get(inner)
-    return {**holder, outer: {**holder[outer], inner: _schema(schema)}} if isinstance(schema, dict) else holder
-
-
-def _schema(schema: Any) -> Any:
-    """Moonshot's flavoured JSON schema: no ``$schema``, ``prefixItems`` for tuples, no ``type`` beside ``anyOf``."""
-    if not isinstance(schema, dict):
-        return schema
-    made = {name: _schema_below(name, value) for name, value in schema.items() if name != "$schema"}
-    if isinstance(made.get("items"), list):
-        made["prefixItems"] = made.pop("items")
-    if isinstance(made.get("anyOf"), list) and "type" in made:
-        kind = made.pop("type")
-        made["anyOf"] = [{"type": kind, **branch} if isinstance(branch, dict) else branch for branch in made["anyOf"]]
-    if "properties" in made and "type" not in made and isinstance(made["properties"], dict):
-        made["type"] = "object"
-    return made
-
-
-def _schema_below(keyword: str, value: Any) -> Any:
-    """The value of a keyword, which is data and no schema behind most of them."""
-    if keyword in _SCHEMAS_BY_NAME and isinstance(value, dict):
-        return {name: _schema(inner) for name, inner in value.items()}
-    if keyword not in _SCHEMAS:
-        return value
-    return [_schema(inner) for inner in value] if isinstance(value, list) else _schema(value)
 
 
 class _Media:

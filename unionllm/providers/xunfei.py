@@ -104,7 +104,10 @@ class Xunfei(Spark):
         if _is_http(chat):
             return chat
         given = chat.credentials
-        url = sign_url(chat.base_url, given["api_key"], given["api_secret"], chat.now)
+        # A caller who says Host reaches the vendor through an address that is not the vendor's, a tunnel's perhaps:
+        # the vendor checks the signature against the header that it is sent, so that is what must be signed.
+        host = {name.lower(): value for name, value in chat.extra_headers.items()}.get("host", "")
+        url = sign_url(chat.base_url, given["api_key"], given["api_secret"], chat.now, host=host)
         quoted = url.partition("authorization=")[2].partition("&")[0]
         authorization = unquote(quoted)
         signature = base64.b64decode(authorization).decode().rpartition('signature="')[2].rstrip('"')

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from .._protocols.arranging import modern_calls
 from .._protocols.base import Credential, JSONObject, Region
 from .._protocols.openai_compatible import OpenAISpec
 from .._protocols.openai_messages import MessageFacts
@@ -13,6 +14,7 @@ from .._protocols.parameters import Clamp, Drop, Only, Rename, adaptation
 from .._protocols.spark import (
     COMMON_RULES,
     ERRORS,
+    NOT_X2_5,
     OTHER_MODELS,
     THINKING,
     X1_AND_X2,
@@ -64,6 +66,10 @@ class SparkHTTP(Spark):
         reason = "without it a call comes alone, and further ones are lost"
         return [*changes, adaptation("tool_calls_switch", "added", None, True, reason)]
 
+    def arrange(self, chat: ChatRequest, messages: list[JSONObject]) -> list[Adaptation]:
+        """See ``OpenAICompatible``."""
+        return [*modern_calls(messages), *super().arrange(chat, messages)]
+
     def chunk_parser(self, chat: ChatRequest) -> SparkParser:
         """See ``Adapter``."""
         return SparkParser(self, chat)
@@ -82,15 +88,19 @@ class SparkHTTP(Spark):
         made = {name: value for name, value in data.items() if name not in _ENVELOPE}
         if data.get("sid"):
             made = {"id": data["sid"], "request_id": data["sid"], **made}
-        choices = data.get("choices")
+        choices, found = data.get("choices"), []
         for number, choice in enumerate(choices if isinstance(choices, list) else ()):
             for part in ("delta", "message"):
                 told = choice.get(part) if isinstance(choice, dict) else None
                 if isinstance(told, dict) and told.get("role") == "tool":
                     # An X model tells its references first, as if they were calls of a tool.
-                    made["search_results"] = told.get("tool_calls")
+                    pages = told.get("tool_calls") or []
+                    found += pages if isinstance(pages, list) else [pages]
+                    rest = {name: value for name, value in told.items() if name != "tool_calls"}
                     made["choices"] = list(made["choices"])
-                    made["choices"][number] = {**choice, part: {"role": "assistant", "content": ""}}
+                    made["choices"][number] = {**choice, part: {"content": "", **rest, "role": "assistant"}}
+        if found:
+            made["search_results"] = found
         return made
 
 
@@ -103,7 +113,7 @@ adapter = SparkHTTP(
         base_url_env=("XUNFEI_HTTP_API_BASE",),
         docs="https://www.xfyun.cn/doc/spark/X1http.html",
         rules=(
-            Rename("max_completion_tokens", "max_tokens"),
+            Rename("max_completion_tokens", "max_tokens", models=NOT_X2_5),
             Drop(names=("temperature", "top_p"), reason="this model's sampling is fixed", models=X2_5),
             Drop(names=("presence_penalty", "frequency_penalty"), reason="without effect here", models=X2_5),
             *COMMON_RULES,
