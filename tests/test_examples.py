@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pages import AGENT_PAGES
 from vendors_on_loopback import ROOT, environment, process_environment, python
+
+from unionllm import UnionLLM
+from unionllm.testing import VendorServer
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 #: Seconds; the examples load a model, and LiteLLM.
@@ -29,7 +35,7 @@ def run(example: Path, *arguments: str) -> str:
 
 
 def test_every_example_is_tested_here() -> None:
-    assert [example.name for example in EXAMPLES] == ["local_demo.py"]
+    assert [example.name for example in EXAMPLES] == ["local_demo.py", "support_bot.py"]
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +60,49 @@ def test_the_demo_counts_tokens_on_both_ways(demo: str) -> None:
         assert int(prompt) > 0
         assert int(completion) > 0
         assert int(prompt) + int(completion) == int(total)
+
+
+#: Agent platforms, and those that speak OpenAI's dialect.
+PLATFORMS = sorted(page.removeprefix("docs/providers/") for page in AGENT_PAGES if "/providers/" in page)
+_QUESTIONS = ("怎么退货？", "要多久？", "谢谢")
+
+
+def test_the_bot_shows_its_sources_offline() -> None:
+    said = run(ROOT / "examples" / "support_bot.py", "dify", "--offline", *_QUESTIONS)
+
+    assert said.strip().split("\n") == [
+        "问：怎么退货？",
+        "答：七天内可以退货。",
+        "  [1] 退货.md，相关度 0.96：自签收起七天内可以退货。",
+        "",
+        "问：要多久？",
+        "答：退款三天到账。",
+        "  [1] 退款.md，相关度 0.88：退款在三个工作日内到账。",
+        "",
+        "问：谢谢",
+        "答：不客气，再见。",
+    ]
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_the_bot_keeps_its_conversation_on_every_platform(
+    platform: str, vendor_server: VendorServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bot: dict[str, Any] = runpy.run_path(str(ROOT / "examples" / "support_bot.py"))
+    for answer in bot["_SAID"]:
+        vendor_server.reply(vendor=platform, **answer)
+    model = vendor_server.vendor(platform).examples["chat"]
+    with UnionLLM(**{"model": model, **vendor_server.arguments(platform)}, user="support-bot") as client:
+        bot["converse"](client, _QUESTIONS)
+
+    printed = capsys.readouterr().out
+    assert [line[2:] for line in printed.split("\n") if line.startswith("答：")] == [
+        answer["text"] for answer in bot["_SAID"]
+    ]
+    assert printed.count("  [1] ") == 2
+    assert "自签收起七天内可以退货。" in printed
+    assert vendor_server.refused == []
+    last = vendor_server.requests[-1]
+    told = f"{last.query} {last.body.decode()}"
+    # Either the platform is told which conversation it is, or what was said in it.
+    assert "conversation" in told.lower() or "session" in told.lower() or "七天内可以退货。" in told
