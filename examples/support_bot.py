@@ -1,8 +1,8 @@
 """A support bot on an agent platform: one conversation over several turns, with the sources under each answer.
 
-python examples/support_bot.py dify                           asks you; keys as docs/providers/dify.md says
-python examples/support_bot.py dify "怎么退货？" "要多久？"     asks these questions
-python examples/support_bot.py dify --offline "怎么退货？"      asks the platform played on this machine: no key, no network
+python examples/support_bot.py dify                      asks you; keys as docs/providers/dify.md says
+python examples/support_bot.py dify "怎么退货？"           asks this question, or several
+python examples/support_bot.py dify --offline "怎么退货？" asks the platform played on this machine: no key, no network
 """
 
 from __future__ import annotations
