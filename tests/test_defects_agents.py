@@ -23,7 +23,7 @@ PIXEL = (
     "data:image/png;base64,"
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
-ALL = ("dify",)
+ALL = ("dify", "fastgpt")
 
 
 def to(server: VendorServer, provider: str, **more: Any) -> dict[str, Any]:
@@ -117,6 +117,40 @@ def test_y2_tokens_of_nodes_are_counted_once(vendor_server: VendorServer) -> Non
     chunks = list(unionchat(**call))
 
     assert [chunk.usage.total_tokens for chunk in chunks if chunk.usage is not None] == [4]
+
+
+def test_a1_a_chat_that_fastgpt_keeps_is_not_sent_to_it_again(vendor_server: VendorServer) -> None:
+    answers = [unionchat(**to(vendor_server, "fastgpt", **more)) for more in ({}, {"conversation_id": "c1"})]
+
+    assert [json.loads(request.body)["messages"] for request in vendor_server.requests] == [MESSAGES, MESSAGES[-1:]]
+    assert answers[0].adaptations is None
+    assert [(change.parameter, change.given) for change in answers[1].adaptations or ()] == [
+        ("messages[0:3]", ["system", "user", "assistant"])
+    ]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_g1_fastgpt_has_a_memory_and_tells_its_context(vendor_server: VendorServer, stream: bool) -> None:
+    vendor_server.reply(text="好", reasoning="想", context=[{"content": "一段", "score": 0.5}])
+
+    answer: Any = unionchat(**to(vendor_server, "fastgpt", chatId="c1", variables={"uid": "1"}, stream=stream))
+    if stream:
+        assert "".join(answer.text()) == "好"
+        answer = answer.response
+
+    sent = json.loads(vendor_server.requests[0].body)
+    assert (sent["chatId"], sent["variables"], sent["detail"]) == ("c1", {"uid": "1"}, True)
+    assert answer.choices[0].message.content == "好"
+    assert [(passage.content, passage.score) for passage in answer.context] == [("一段", 0.5)]
+    assert answer.id
+    assert answer.usage.total_tokens > 2
+
+
+def test_g1_a_key_that_fastgpt_refuses_is_told_as_such(vendor_server: VendorServer) -> None:
+    with pytest.raises(AuthenticationError, match="Api key is invalid") as caught:
+        unionchat(**to(vendor_server, "fastgpt", api_key="fastgpt-wrong"))
+
+    assert caught.value.code == "514"
 
 
 def stream_text(chunks: Any) -> list[str]:

@@ -21,6 +21,7 @@ RUNS: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
         [_SAID, {"text": "三天。", "usage": {"prompt": 3, "completion": 2}}],
         ["七天内都可以。", "1 退货.md 0.96", "三天。 0.0000300 USD"],
     ),
+    "docs/providers/fastgpt": ([_SAID], ["七天内都可以。", "退货.md 0.96 七天内可以退货。", "16 li-1"]),
 }
 _CASES = [page for page in OURS if stem(page) in AGENT_PAGES]
 

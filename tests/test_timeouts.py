@@ -95,6 +95,19 @@ def test_the_first_read_waits_for_the_first_token_and_later_ones_for_life() -> N
     assert deadline.applied == ("idle", 5)
 
 
+@pytest.mark.parametrize(("idle", "seconds"), [(30, 3), (0.5, 0.5), (None, 3)])
+def test_a_complete_answer_is_not_lingered_over_for_long(idle: float | None, seconds: float) -> None:
+    deadline = Deadline(Timeouts.parse({"idle": idle}), Clock())
+    deadline.body_started()
+    deadline.lingering()
+
+    assert deadline.read_seconds() == seconds
+
+    deadline.start_attempt(deadline.timeouts)
+    deadline.body_started()
+    assert deadline.read_seconds() == idle
+
+
 def test_the_handshake_is_limited_by_connect_until_it_has_ended() -> None:
     deadline = Deadline(Timeouts(connect=3, first_token=30), Clock())
 

@@ -89,6 +89,7 @@ PROVIDERS: Mapping[str, Entry] = MappingProxyType(
         "xunfei": Entry("xunfei", _names("spark", "iflytek", "sparkdesk", "xinghuo")),
         "xunfei_http": Entry("xunfei_http"),
         "dify": Entry("dify", _names("dify-ai", "langgenius")),
+        "fastgpt": Entry("fastgpt", _names("fast-gpt", "labring")),
         "local": Entry("local", _names("llamacpp", "llama.cpp")),
     }
 )

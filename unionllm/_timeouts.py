@@ -15,6 +15,9 @@ LONG_FIRST_TOKEN = 600.0
 #: Seconds to wait for the end of a body after the vendor's end signal, before the connection is given up.
 DRAIN_SECONDS = 0.05
 
+#: Seconds to wait for what may follow a complete answer, and need not.
+LINGER_SECONDS = 3.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
@@ -82,6 +85,7 @@ class Deadline:
         "_draining",
         "_end",
         "_in_handshake",
+        "_lingering",
         "_own_end",
         "_own_total",
         "_total",
@@ -96,6 +100,7 @@ class Deadline:
         self._own_total, self._own_end = self._total, self._end
         self._body_started = False
         self._draining = False
+        self._lingering = False
         self._in_handshake = False
         #: Name and seconds of the limit that the last wait was given.
         self.applied: tuple[str, float | None] = ("first token", timeouts.first_token)
@@ -110,7 +115,7 @@ class Deadline:
     def start_attempt(self, timeouts: Timeouts) -> None:
         """A new request is about to be sent: its first token is awaited again, under these limits."""
         self.timeouts = timeouts
-        self._body_started = self._draining = self._in_handshake = False
+        self._body_started = self._draining = self._lingering = self._in_handshake = False
 
     def handshake_started(self) -> None:
         """The handshake of a WebSocket is about to be sent: until it has ended, the connect limit applies."""
@@ -127,6 +132,10 @@ class Deadline:
     def draining(self) -> None:
         """The answer is complete; what may follow it is awaited for a moment, so that the connection can be reused."""
         self._draining = True
+
+    def lingering(self) -> None:
+        """The answer is complete, and more may follow it or not: silence now is its end, and need not be long."""
+        self._lingering = True
 
     @property
     def is_over(self) -> bool:
@@ -151,6 +160,8 @@ class Deadline:
         if self._in_handshake:
             return self.shorten("connect", limits.connect)
         name, seconds = ("idle", limits.idle) if self._body_started else ("first token", limits.first_token)
+        if self._lingering:
+            seconds = LINGER_SECONDS if seconds is None else min(seconds, LINGER_SECONDS)
         return self.shorten(name, seconds)
 
     def write_seconds(self) -> float | None:

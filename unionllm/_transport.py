@@ -94,6 +94,8 @@ def _is_read(reader: StreamReader, deadline: Deadline, *, is_reusable: bool) -> 
     if reader.failure is not None:
         return True
     if not reader.is_done:
+        if reader.has_finished and reader.ends_in_silence:
+            deadline.lingering()
         return False
     # On a connection of ours, the end of the body is awaited for a moment, so that the connection can be used again.
     deadline.draining()

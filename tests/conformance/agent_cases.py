@@ -55,6 +55,14 @@ def _dify(mode: str, *can: str, **more: Any) -> Variant:
     return Variant(provider="dify", name=mode, can=frozenset(can), given=key, **more)
 
 
+def _fastgpt(version: str, *can: str, **more: Any) -> Variant:
+    def address(server: VendorServer) -> Mapping[str, Any]:
+        return {"base_url": server.url("fastgpt", f"/api/{version}")}
+
+    tells = frozenset({"usage", "reasoning", "context", "steps", "history", *can})
+    return Variant(provider="fastgpt", name=version, can=tells, given=address, **more)
+
+
 _TALKS = ("usage", "reasoning", "context", "conversation")
 
 VARIANTS: tuple[Variant, ...] = (
@@ -64,4 +72,11 @@ VARIANTS: tuple[Variant, ...] = (
     _dify("advanced-chat", "usage", "context", "conversation", can_stream=frozenset({"reasoning", "nodes"})),
     _dify("completion", "usage", "reasoning", "context"),
     _dify("workflow", "outputs", can_stream=frozenset({"reasoning", "nodes"})),
+    _fastgpt("v1"),
+    _fastgpt(
+        "v2",
+        "conversation",
+        call={"suggestions": True, "appId": "0" * 24},
+        can_whole=frozenset({"suggestions"}),
+    ),
 )

@@ -201,5 +201,10 @@ DIFFERENT: Mapping[str, Mapping[str, Instead]] = {
     "dify": _AS_ONE,
 }
 
+#: Provider → kind of error → why it is not tried again, though it is with others.
+NOT_RETRIED: Mapping[str, Mapping[str, str]] = {
+    "fastgpt": {"server": "most often an app that is not set up; whatever goes wrong has this status"},
+}
+
 #: Provider → scenario → what happens instead, and why. ``refused``: a BadRequestError before anything is sent.
 OTHERWISE: Mapping[str, Mapping[str, str]] = {}

@@ -64,6 +64,18 @@ DISGUISES = (
         stream=True,
         has_begun=True,
     ),
+    Disguise("fastgpt", "HTTP 500 with a code", "status", "unAuthApiKey", _API.AuthenticationError),
+    Disguise("fastgpt", "HTTP 500 with a code", "status", "insufficientQuota", _API.InsufficientBalanceError),
+    Disguise("fastgpt", "HTTP 500 with a code", "status", "tooManyRequest", _API.RateLimitError, retryable=True),
+    Disguise("fastgpt", "HTTP 500 with a code", "status", "chatIsGenerating", _API.RateLimitError, retryable=True),
+    Disguise("fastgpt", "HTTP 500 with words alone", "status", "app", _API.NotFoundError),
+    Disguise("fastgpt", "HTTP 500 with words alone", "status", "error", _API.InternalServerError),
+    Disguise(
+        "fastgpt", "HTTP 500 with a model vendor's status in its words", "status", "upstream", _API.AuthenticationError
+    ),
+    Disguise("fastgpt", "HTTP 200 with a code", "in_200", "unAuthModel", _API.PermissionDeniedError, stream=False),
+    Disguise("fastgpt", "an event `error`", "in_stream", "messages", _API.BadRequestError, stream=True, has_begun=True),
+    Disguise("fastgpt", "an empty answer with an `error` beside it", "failed_node", "server", _API.InternalServerError),
 )
 
 

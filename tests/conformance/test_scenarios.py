@@ -12,7 +12,7 @@ import cases
 import pytest
 from checks import check_chunks, fold, folded
 from play import Ask, Outcome, ask_async, ask_sync
-from scenarios import ASK, CLASSES, DIFFERENT, OTHERWISE, PIXEL, SCENARIOS, Instead, Scenario, Weather
+from scenarios import ASK, CLASSES, DIFFERENT, NOT_RETRIED, OTHERWISE, PIXEL, SCENARIOS, Instead, Scenario, Weather
 
 from unionllm import exceptions
 from unionllm.testing import VendorServer
@@ -140,7 +140,8 @@ def test_every_kind_of_error_has_its_class_wherever_it_stands(
     error = outcome.error
     assert isinstance(error, CLASSES[kind]), repr(error)
     assert error.provider == provider
-    assert error.retryable == (kind in ("rate_limit", "overloaded", "server")), error
+    is_final = kind in NOT_RETRIED.get(provider, {})
+    assert error.retryable == (kind in ("rate_limit", "overloaded", "server") and not is_final), error
     played = vendors.vendor(provider)
     is_before = played.is_socket(played.base) and played.is_of_handshake(played.problems[played.kinds[kind]])
     if place == "in_stream" and not is_before:

@@ -55,6 +55,9 @@ ACCEPTED: Mapping[str, Mapping[str, str]] = {
         "files[0].url": _NULL,
         "user": "the driver's end user; ours is the default of older releases",
     },
+    "openai-fastgpt": {
+        "detail": "without it there are no passages, no true counts of tokens, and nodes fail in silence",
+    },
     "sparkai-xunfei": {
         "header.uid": "the SDK always sends the same made-up user; we send the caller's",
         "parameter.chat.temperature": "the SDK sends a default of its own; we leave it to the vendor",

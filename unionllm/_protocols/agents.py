@@ -148,7 +148,9 @@ class Agent(JSONVendor):
     # Files.
 
     def make_ready(self, chat: ChatRequest) -> Flow[ChatRequest]:
-        """See ``Adapter``. Data in messages is left at the platform; the parts then hold its id."""
+        """See ``Adapter``. Data in messages is left at the platform, if it takes any; the parts then hold its id."""
+        if self.spec.uploads is None:
+            return chat
         known: dict[bytes, str] = {}
         messages = []
         for number, message in enumerate(chat.messages):

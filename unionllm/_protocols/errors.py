@@ -97,7 +97,7 @@ def details(data: Any) -> tuple[str, str, str]:
     message = next(
         (str(error[key]) for key in ("message", "msg", "status_msg", "error_msg", "detail") if error.get(key)), ""
     )
-    return str(code), str(error.get("type") or ""), message
+    return str(code), str(error.get("type") or error.get("statusText") or ""), message
 
 
 def refusal(

@@ -11,6 +11,7 @@ from .common import ASK, SAID, seen
 USUAL: dict[str, Any] = {"model": "fastgpt", "messages": ASK}
 _FILE = {"type": "file_url", "name": "a.pdf", "url": "https://example.com/a.pdf"}
 _V2 = "/api/v2"
+_GUIDE = "/core/ai/agent/v2/createQuestionGuide"
 
 ACCEPTED = [
     body(stream=True, detail=True, chatId="c1", variables={"uid": "1"}, customUid="u", temperature=9),
@@ -36,6 +37,8 @@ REFUSED = [
     refused(500, "variables", variables="a"),
     refused(500, "detail", detail="true"),
     refused(500, "appId", appId="1"),
+    Refused(call=Call(base="/api", path=_GUIDE, body={"chatId": "c1"}), status=500, says="appId: Invalid input"),
+    Refused(call=Call(base="/api", path=_GUIDE, body={"appId": "0" * 24}), status=500, says="chatId: Invalid input"),
     refused(500, "the role user", messages=[*ASK, {"role": "assistant", "content": "a"}]),
     refused(500, "role: Invalid input", messages=[{"role": "developer", "content": "a"}]),
     refused(500, "image_url", messages=seen("ms://1")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from .._checks import Anything, Check, Flag, ListOf, Shape, Text, mapping, text_of
@@ -13,6 +13,8 @@ from .._vendor import Vendor
 from . import _fastgpt_events as events
 
 _PAGE = b"<!DOCTYPE html><html><head><title>FastGPT</title></head><body><div id='__next'></div></body></html>"
+_APP_ID = Text(pattern="[0-9a-f]{24}")
+_GUIDE = "/api/core/ai/agent/v2/createQuestionGuide"
 _FIELDS: Mapping[str, Check] = {
     "messages": ListOf(Shape({})),
     "stream": Flag(),
@@ -20,7 +22,7 @@ _FIELDS: Mapping[str, Check] = {
     "chatId": Text(high=1024),
     "variables": Shape({}),
     "responseChatItemId": Text(),
-    "appId": Text(pattern="[0-9a-f]{24}"),
+    "appId": _APP_ID,
     "customUid": Text(),
     "retainDatasetCite": Flag(),
     "metadata": Anything(),
@@ -55,7 +57,7 @@ class Played(Vendor):
         "account key": _problem(500, "error", "Key is error. You need to use the app key rather than the account key."),
         "error": _problem(500, "error", "The workflow failed"),
         "messages": _problem(500, "error", "messages is not array"),
-        "empty": _problem(500, "error", "messages is empty"),
+        "no messages": _problem(500, "error", "messages is empty"),
         "app": _problem(500, "error", "app is empty"),
         "old": _problem(500, "error", "您的工作流版本过低，请重新发布一次"),
         "upstream": _problem(500, "error", "401 Incorrect API key provided: the model vendor refuses the key"),
@@ -73,6 +75,11 @@ class Played(Vendor):
     places = ("status", "in_200", "in_stream", "failed_node")
     examples: ClassVar[Mapping[str, str]] = {"chat": "fastgpt", "image": "fastgpt", "thinking": "fastgpt"}
 
+    def __init__(self, credentials: Mapping[str, str] | None = None) -> None:
+        super().__init__(credentials)
+        #: Chat → what its user may ask next.
+        self._suggested: dict[str, Sequence[str]] = {}
+
     def answer(self, request: Incoming, desk: Desk) -> Reply:
         """Whatever is wrong with a call that wants a stream is said as an event."""
         streams = isinstance(request.json, dict) and request.json.get("stream") is True
@@ -84,6 +91,8 @@ class Played(Vendor):
             raise
 
     def _answer(self, request: Incoming, desk: Desk) -> Reply:
+        if request.path == _GUIDE:
+            return self._guide(request)
         is_v2 = request.path == "/api/v2" + self.chat_path
         if not is_v2 and request.path != self.base + self.chat_path:
             problem = Problem(status=404, message=f"no such path: {request.path}")
@@ -98,6 +107,7 @@ class Played(Vendor):
         answer = self.take(desk, asked)
         fails = answer.fault is not None and answer.fault.place == "failed_node"
         chat = body.get("chatId") or f"chat-{desk.make_number()}"
+        self._suggested[chat] = tuple(answer.extra.get("suggestions", ()))
         run = events.Run(
             answer=answer,
             tokens=answer.counted(asked),
@@ -110,6 +120,17 @@ class Played(Vendor):
         if asked.stream:
             return Streamed(events=list(events.stream(run)))
         return as_json(events.whole(run))
+
+    def _guide(self, request: Incoming) -> Reply:
+        """Questions that the user of a chat may ask next."""
+        self._check_key(request)
+        told = request.json if isinstance(request.json, dict) else {}
+        if fault := _APP_ID.fault(told.get("appId")):
+            self.refuse("error", f"appId: Invalid input: {fault}")
+        if told.get("chatId") not in self._suggested:
+            self.refuse("error", "chatId: Invalid input: no such chat")
+        asked = list(self._suggested[told["chatId"]])
+        return as_json({"code": 200, "statusText": "", "message": "", "data": asked})
 
     def _check_key(self, request: Incoming) -> None:
         """The app's key; with an app's id behind it, as OpenAI's clients give it, as well."""
@@ -126,7 +147,7 @@ class Played(Vendor):
         if not isinstance(body.get("messages"), list):
             self.refuse("messages")
         if not body["messages"]:
-            self.refuse("empty")
+            self.refuse("no messages")
         for name, check in _FIELDS.items():
             if body.get(name) is not None and (fault := check.fault(body[name])):
                 self.refuse("error", f"{name}: Invalid input: {fault}")
