@@ -90,6 +90,7 @@ PROVIDERS: Mapping[str, Entry] = MappingProxyType(
         "xunfei_http": Entry("xunfei_http"),
         "dify": Entry("dify", _names("dify-ai", "langgenius")),
         "fastgpt": Entry("fastgpt", _names("fast-gpt", "labring")),
+        "bailian_app": Entry("bailian_app", _names("bailian-app", "dashscope-app", "bailian-application")),
         "local": Entry("local", _names("llamacpp", "llama.cpp")),
     }
 )

@@ -79,4 +79,10 @@ VARIANTS: tuple[Variant, ...] = (
         call={"suggestions": True, "appId": "0" * 24},
         can_whole=frozenset({"suggestions"}),
     ),
+    Variant(
+        provider="bailian_app",
+        name="agent",
+        can=frozenset({"usage", "context", "conversation", "steps", "history"}),
+        call={"doc_reference_type": "simple", "has_thoughts": True},
+    ),
 )

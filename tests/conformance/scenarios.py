@@ -199,6 +199,7 @@ DIFFERENT: Mapping[str, Mapping[str, Instead]] = {
         "content_filter": Instead(finish="stop", why=_MODERATED),
     },
     "dify": _AS_ONE,
+    "bailian_app": _AS_ONE,
 }
 
 #: Provider → kind of error → why it is not tried again, though it is with others.

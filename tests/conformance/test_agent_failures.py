@@ -76,6 +76,18 @@ DISGUISES = (
     Disguise("fastgpt", "HTTP 200 with a code", "in_200", "unAuthModel", _API.PermissionDeniedError, stream=False),
     Disguise("fastgpt", "an event `error`", "in_stream", "messages", _API.BadRequestError, stream=True, has_begun=True),
     Disguise("fastgpt", "an empty answer with an `error` beside it", "failed_node", "server", _API.InternalServerError),
+    Disguise("bailian_app", "HTTP 400 with a code", "status", "Arrearage", _API.InsufficientBalanceError),
+    Disguise("bailian_app", "HTTP 200 with a code", "in_200", "DataInspectionFailed", _API.ContentPolicyViolationError),
+    Disguise(
+        "bailian_app",
+        "an event `error` with a status of its own",
+        "in_stream",
+        "Throttling.RateQuota",
+        _API.RateLimitError,
+        stream=True,
+        retryable=True,
+        has_begun=True,
+    ),
 )
 
 

@@ -38,6 +38,7 @@ PAIRS: tuple[Pair, ...] = (
         options={"protocol": "native"},
         ours={"protocol": "native"},
     ),
+    Pair(sdk="dashscope_app", vendor="bailian_app"),
     Pair(sdk="openai", vendor="wenxin", asks_usage=True),
     Pair(
         sdk="qianfan",

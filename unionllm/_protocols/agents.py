@@ -15,9 +15,11 @@ from .._join import Joiner
 from .._multipart import multipart
 from .._wire import Flow, Headers, HttpReply, HttpRequest, OpenStream
 from ..exceptions import APIResponseError, BadRequestError
+from . import means
 from .agent_media import Medium, read_medium
 from .agent_turns import question_alone, with_text_after
-from .base import JSONObject, ProviderSpec
+from .base import ErrorFacts, JSONObject, ProviderSpec, frozen
+from .errors import COMMON_CODES
 from .json_http import JSONVendor, encode_body
 from .openai_compatible import refuse_changes
 from .parameters import adaptation
@@ -62,6 +64,15 @@ class Agent(JSONVendor):
 
     spec: AgentSpec
     parser: ClassVar[type[AgentParser]]
+
+    def error_facts(self, status: int) -> ErrorFacts:
+        """See ``JSONVendor``. A code that nobody knows, with a status that says all is well, is laid to the caller."""
+        facts = self.spec.errors
+        if status >= 300:
+            return facts
+        unknown = (r"(?![45]\d\d$).+", means.BAD_REQUEST)
+        codes = frozen({**COMMON_CODES, **facts.codes})
+        return replace(facts, codes=codes, code_patterns=(*facts.code_patterns, unknown))
 
     # What the platform is asked.
 
@@ -169,15 +180,20 @@ class Agent(JSONVendor):
         self, chat: ChatRequest, part: JSONObject, where: str, known: dict[bytes, str]
     ) -> Flow[JSONObject]:
         medium = None if part.get("type") == "text" else read_medium(part, where)
-        if medium is None or medium.data is None:
+        if medium is None or not self.is_left(medium):
             return part
-        if medium.data not in known:
-            known[medium.data] = yield from self.upload(chat, medium)
-        return {"type": "file", "kind": medium.kind, "filename": medium.name, "file_id": known[medium.data]}
+        what = medium.url.encode() if medium.data is None else medium.data
+        if what not in known:
+            known[what] = yield from self.upload(chat, medium)
+        return {"type": "file", "kind": medium.kind, "filename": medium.name, "file_id": known[what]}
+
+    def is_left(self, medium: Medium) -> bool:
+        """Whether a medium is left at the platform before the question is asked."""
+        return medium.data is not None
 
     def upload(self, chat: ChatRequest, medium: Medium) -> Flow[str]:
         """Leave a file at the platform. Returns its id."""
-        body, content_type = multipart(self.upload_fields(chat), medium.name, medium.data or b"", medium.media_type)
+        body, content_type = self.upload_form(chat, medium)
         headers = Headers({**self.headers(chat), "content-type": content_type, "accept": "application/json"})
         reply = yield HttpRequest(
             url=self.url(chat, self.spec.uploads or ""), headers=headers, content=body, secrets=chat.secrets
@@ -187,6 +203,10 @@ class Agent(JSONVendor):
         if not found:
             raise self.unreadable(chat, "the file was taken, but no id was given", str(data)[:200], reply.status)
         return found
+
+    def upload_form(self, chat: ChatRequest, medium: Medium) -> tuple[bytes, str]:
+        """The form that a file is left with, and its content type."""
+        return multipart(self.upload_fields(chat), medium.name, medium.data or b"", medium.media_type)
 
     def upload_fields(self, chat: ChatRequest) -> dict[str, str]:
         """Fields of the form beside the file."""

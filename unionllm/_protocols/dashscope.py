@@ -1,4 +1,4 @@
-"""DashScope's native protocol: ``input`` and ``parameters``, two endpoints by model, usage in every event.
+"""DashScope's native protocol: ``input`` and ``parameters``, two endpoints by model, usage in every event; its errors.
 
 Follows https://help.aliyun.com/zh/model-studio/qwen-api-via-dashscope (read 2026-11-23). Answers are put into OpenAI's
 shape and then read as every other vendor's; messages stay OpenAI's until the body is written.
@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .._wire import Flow, Headers, HttpReply
-from ..exceptions import APIError, BadRequestError
+from ..exceptions import APIError, APIStatusError, BadRequestError, InsufficientBalanceError
 from ..schema import Adaptation, Context, ModelResponse, Usage
-from . import errors
-from .base import JSONObject
+from . import errors, means
+from .base import ErrorFacts, ErrorRule, JSONObject, frozen
 from .openai_compatible import OpenAICompatible
 from .openai_media import url_of
 from .openai_messages import join_text_parts, text_of
@@ -43,6 +43,49 @@ _COUNTS = {
     "output_tokens": "completion_tokens",
     "output_tokens_details": "completion_tokens_details",
 }
+
+#: How the vendor says no: codes of the native protocol, and of the compatible one where it has another word.
+ERRORS = ErrorFacts(
+    codes=means.codes(
+        {
+            means.AUTH: "InvalidApiKey invalid_api_key",
+            means.PERMISSION: "AccessDenied access_denied AccessDenied.Unpurchased Model.AccessDenied App.AccessDenied"
+            " Workspace.AccessDenied AllocationQuota.FreeTierOnly",
+            means.NOT_FOUND: "ModelNotFound model_not_found model_not_supported Model.NotExist WorkSpaceNotFound",
+            # The last of them is tokens a minute, not money, though OpenAI means money by the same word.
+            means.RATE_LIMIT: "Throttling Throttling.RateQuota limit_requests Throttling.BurstRate limit_burst_rate"
+            " Throttling.AllocationQuota insufficient_quota",
+            means.NO_BALANCE: "CommodityNotPurchased PrepaidBillOverdue PostpaidBillOverdue Arrearage",
+            means.POLICY: "DataInspectionFailed data_inspection_failed FaqRuleBlocked CustomRoleBlocked"
+            " IPInfringementSuspect",
+            means.BAD_REQUEST: "InvalidParameter InvalidURL InternalError.Algo.InvalidParameter"
+            " invalid_parameter_error RequestTooLarge",
+            means.SERVER: "InternalError internal_error InternalError.Algo InternalError.Timeout SystemError"
+            " ModelServiceFailed RequestTimeOut",
+            means.OVERLOADED: "ModelServingError ModelUnavailable GatewayTimeout",
+        }
+    ),
+    texts=(
+        ("range of input length should be", means.CONTEXT),
+        ("total message token length exceed model limit", means.CONTEXT),
+        ("model not exist", means.NOT_FOUND),
+    ),
+    statuses=frozen({409: ErrorRule(cls=APIStatusError, retryable=True)}),
+)
+
+
+def with_told_status(reply: HttpReply | None, event: Event | None) -> HttpReply | None:
+    """The reply with the status of an event, which stands on a line of its own beside it."""
+    told = _STATUS.search(" ".join(event.comments)) if event is not None else None
+    return replace(reply, status=int(told[1])) if reply is not None and told is not None else reply
+
+
+def heed_retry_word(error: APIError, reply: HttpReply | None) -> APIError:
+    """The error, retried or not as the vendor says in a header, whatever its class."""
+    told = reply.headers.get("x-should-retry") if reply is not None else None
+    if told in ("true", "false") and not isinstance(error, InsufficientBalanceError):
+        error.retryable = told == "true"
+    return error
 
 
 def is_native(chat: ChatRequest) -> bool:
@@ -144,11 +187,8 @@ class DashScope(OpenAICompatible):
     def error(
         self, chat: ChatRequest, data: Any, *, reply: HttpReply | None = None, event: Event | None = None
     ) -> APIError:
-        """See ``OpenAICompatible``. In a stream the status stands on a line of its own beside the event."""
-        told = _STATUS.search(" ".join(event.comments)) if event is not None else None
-        if reply is not None and told is not None:
-            reply = replace(reply, status=int(told[1]))
-        return super().error(chat, data, reply=reply, event=event)
+        """See ``OpenAICompatible``."""
+        return super().error(chat, data, reply=with_told_status(reply, event), event=event)
 
     def openai_shape(self, data: JSONObject) -> JSONObject:
         """See ``OpenAICompatible``."""

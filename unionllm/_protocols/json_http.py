@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .._wire import Headers, HttpReply
 from ..exceptions import APIError, APIResponseError, BadRequestError
 from . import errors
-from .base import Adapter, JSONObject, ProviderSpec
+from .base import Adapter, ErrorFacts, JSONObject, ProviderSpec
 
 if TYPE_CHECKING:
     from .._framing import Event
@@ -56,7 +56,7 @@ class JSONVendor(Adapter):
             data = _first_words(str(data))
         return errors.refusal(
             self.spec,
-            self.spec.errors,
+            self.error_facts(status),
             chat,
             data=data,
             status=status,
@@ -64,6 +64,10 @@ class JSONVendor(Adapter):
             url=reply.url if reply is not None else chat.base_url,
             now=reply.received_at if reply is not None else chat.now,
         )
+
+    def error_facts(self, status: int) -> ErrorFacts:
+        """How the vendor says no with that status."""
+        return self.spec.errors
 
     def request_id(self, reply: HttpReply | None) -> str | None:
         """The vendor's id of a call, from the reply's headers."""

@@ -17,7 +17,7 @@ from .._protocols.openai_messages import refuse_part
 from .._protocols.parameters import adaptation
 from .._protocols.structured_output import is_class
 from .._wire import Headers, HttpReply
-from ..exceptions import APIError, AuthenticationError, BadRequestError, InsufficientBalanceError, NotFoundError
+from ..exceptions import APIError, AuthenticationError, BadRequestError, NotFoundError
 
 if TYPE_CHECKING:
     from .._framing import Event
@@ -166,10 +166,7 @@ class ModelStudio(OpenAICompatible):
             word = " This vendor's keys start with sk-."
         error.message += word
         error.args = (error.message,)
-        told = reply.headers.get("x-should-retry") if reply is not None else None
-        if told in ("true", "false") and not isinstance(error, InsufficientBalanceError):
-            error.retryable = told == "true"
-        return error
+        return dashscope.heed_retry_word(error, reply)
 
 
 def _merged(chat: ChatRequest, params: JSONObject) -> JSONObject:

@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from .._protocols import dashscope, means
-from .._protocols.base import Adapter, Credential, EmbeddingFacts, ErrorFacts, ErrorRule, Region, frozen
+from .._protocols import dashscope
+from .._protocols.base import Adapter, Credential, EmbeddingFacts, Region
 from .._protocols.openai_compatible import OpenAISpec
 from .._protocols.parameters import Clamp, Drop, Rename, Rule, Thinking
 from .._wire import ChunkParser, Flow, HttpRequest, WebSocketRequest
-from ..exceptions import APIStatusError, BadRequestError
+from ..exceptions import BadRequestError
 from ._qwen_rules import ModelStudio
 
 if TYPE_CHECKING:
@@ -109,27 +109,6 @@ class Qwen(Adapter):
         return self._compatible.thinks(model)
 
 
-#: Codes of the native protocol, and of the compatible one where it has another word.
-_CODES = means.codes(
-    {
-        means.AUTH: "InvalidApiKey invalid_api_key",
-        means.PERMISSION: "AccessDenied access_denied AccessDenied.Unpurchased Model.AccessDenied App.AccessDenied"
-        " Workspace.AccessDenied AllocationQuota.FreeTierOnly",
-        means.NOT_FOUND: "ModelNotFound model_not_found model_not_supported Model.NotExist WorkSpaceNotFound",
-        # The last of them is tokens a minute, not money, though OpenAI means money by the same word.
-        means.RATE_LIMIT: "Throttling Throttling.RateQuota limit_requests Throttling.BurstRate limit_burst_rate"
-        " Throttling.AllocationQuota insufficient_quota",
-        means.NO_BALANCE: "CommodityNotPurchased PrepaidBillOverdue PostpaidBillOverdue Arrearage",
-        means.POLICY: "DataInspectionFailed data_inspection_failed FaqRuleBlocked CustomRoleBlocked"
-        " IPInfringementSuspect",
-        means.BAD_REQUEST: "InvalidParameter InvalidURL InternalError.Algo.InvalidParameter invalid_parameter_error"
-        " RequestTooLarge",
-        means.SERVER: "InternalError internal_error InternalError.Algo InternalError.Timeout SystemError"
-        " ModelServiceFailed RequestTimeOut",
-        means.OVERLOADED: "ModelServingError ModelUnavailable GatewayTimeout",
-    }
-)
-
 #: Families that have no switch: these never think, those always do.
 _PLAIN = r"qwen3-coder|qwen-(long|mt|vl-ocr|plus-character)|qwen(1\.5|2)|.*-instruct"
 _ALWAYS = r"qwq|qvq|.*-thinking"
@@ -206,15 +185,7 @@ adapter = Qwen(
         ),
         json_schema_models=r"qwen3\.[5-9]",
         stream_only=rf".*omni|{_ALWAYS}",
-        errors=ErrorFacts(
-            codes=_CODES,
-            texts=(
-                ("range of input length should be", means.CONTEXT),
-                ("total message token length exceed model limit", means.CONTEXT),
-                ("model not exist", means.NOT_FOUND),
-            ),
-            statuses=frozen({409: ErrorRule(cls=APIStatusError, retryable=True)}),
-        ),
+        errors=dashscope.ERRORS,
     ),
     native_rules=(
         *_RULES,
