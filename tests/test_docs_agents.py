@@ -17,6 +17,10 @@ _SAID: dict[str, Any] = {"text": "七天内都可以。", "usage": {"prompt": 9,
 #: Page → what the server says to its calls, in order, and what must be printed.
 RUNS: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
     "docs/agents": ([_SAID, {"text": "三天。"}], ["七天内都可以。", "三天。 True"]),
+    "docs/providers/appbuilder": (
+        [_SAID, {"text": "三天。"}],
+        ["七天内都可以。", "1 退货.md", "三天。 True"],
+    ),
     "docs/providers/bailian_app": (
         [_SAID, {"text": "三天。"}],
         ["七天内都可以。", "1 退货.md", "三天。"],

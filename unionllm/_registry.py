@@ -91,6 +91,7 @@ PROVIDERS: Mapping[str, Entry] = MappingProxyType(
         "dify": Entry("dify", _names("dify-ai", "langgenius")),
         "fastgpt": Entry("fastgpt", _names("fast-gpt", "labring")),
         "bailian_app": Entry("bailian_app", _names("bailian-app", "dashscope-app", "bailian-application")),
+        "appbuilder": Entry("appbuilder", _names("baidu-appbuilder", "qianfan-app")),
         "local": Entry("local", _names("llamacpp", "llama.cpp")),
     }
 )

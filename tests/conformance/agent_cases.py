@@ -85,4 +85,6 @@ VARIANTS: tuple[Variant, ...] = (
         can=frozenset({"usage", "context", "conversation", "steps", "history"}),
         call={"doc_reference_type": "simple", "has_thoughts": True},
     ),
+    # What a component of the app was given the platform does not tell, so that its step is looked at elsewhere.
+    Variant(provider="appbuilder", name="agent", can=frozenset({"usage", "context", "conversation"})),
 )

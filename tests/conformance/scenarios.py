@@ -200,6 +200,7 @@ DIFFERENT: Mapping[str, Mapping[str, Instead]] = {
     },
     "dify": _AS_ONE,
     "bailian_app": _AS_ONE,
+    "appbuilder": _AS_ONE,
 }
 
 #: Provider → kind of error → why it is not tried again, though it is with others.

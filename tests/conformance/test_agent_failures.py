@@ -88,6 +88,18 @@ DISGUISES = (
         retryable=True,
         has_begun=True,
     ),
+    Disguise("appbuilder", "HTTP 4xx with a code", "status", "invalid_iam_token", _API.AuthenticationError),
+    Disguise("appbuilder", "HTTP 200 with a code", "in_200", "account_overdue", _API.InsufficientBalanceError),
+    Disguise(
+        "appbuilder",
+        "an `event_code` in the content of a piece",
+        "in_stream",
+        "rate_limit",
+        _API.RateLimitError,
+        stream=True,
+        retryable=True,
+        has_begun=True,
+    ),
 )
 
 

@@ -33,6 +33,13 @@ _NOT_PLAYED = {
     "dify-workflow": "the server's usual key is that of a chatbot",
     "dify-suggestions": "the server suggests what it is told to",
     "dify-vision": "the server has no such file",
+    "appbuilder-conversation": "the server has no such conversation",
+    "appbuilder-stream": "the same",
+    "appbuilder-retrieval": "the same, where it is streamed",
+    "appbuilder-reasoning": "the same",
+    "appbuilder-states_of_a_step": "the same",
+    "appbuilder-tools_stream": "the same",
+    "appbuilder-tool_result": "the same",
 }
 
 

@@ -46,7 +46,11 @@ def test_every_vendor_has_a_client_that_judges_it() -> None:
 
 
 #: Vendors for which there is no client to judge by.
-_UNJUDGED = {"tiangong": "the vendor never had an SDK"}
+_UNJUDGED = {
+    "tiangong": "the vendor never had an SDK",
+    "appbuilder": "appbuilder-sdk wants urllib3 before 2 and one old version of mcp, which no environment with the"
+    " other clients can have; it was asked by hand, in one of its own",
+}
 
 
 _OURS = [

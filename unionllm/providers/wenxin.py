@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from .._protocols import means, qianfan_v1
+from .._protocols import means, qianfan_errors, qianfan_v1
 from .._protocols.arranging import merge_neighbours, merge_system
 from .._protocols.base import Credential, ErrorFacts, JSONObject, Region, frozen
 from .._protocols.bce_auth import IAM, read_token, token_request
@@ -166,22 +166,6 @@ def _take_media(part: JSONObject, where: str) -> JSONObject:
     return part
 
 
-_CODES = means.codes(
-    {
-        means.BAD_REQUEST: "malformed_json invalid_model invalid_messages characters_too_long invalid_argument"
-        " invalid_image_url invalid_plugin_argument method_not_supported",
-        means.CONTEXT: "tokens_too_long",
-        means.POLICY: "image_url_unsafe unsafe_request system_unsafe user_setting_unsafe functions_unsafe",
-        means.AUTH: "invalid_iam_token invalid_appid",
-        means.PERMISSION: "no_parameter_permission access_denied",
-        means.NOT_FOUND: "not_found",
-        means.NO_BALANCE: "account_overdue",
-        means.RATE_LIMIT: "rpm_rate_limit_exceeded tpm_rate_limit_exceeded input_tpm_rate_limit_exceeded"
-        " output_tpm_rate_limit_exceeded preemptible_rate_limit_exceeded user_rate_limit_exceeded"
-        " cluster_rate_limit_exceeded Offline_batch_reasoning_refused",
-        means.SERVER: "internal_error dispatch_internal_error",
-    }
-)
 _CONSOLE = "https://console.bce.baidu.com/iam/#/iam/apikey/list"
 _BY_FLAG = Thinking(flag="enable_thinking", budget="thinking_budget", on_by_default=False)
 
@@ -226,13 +210,8 @@ _SPEC = OpenAISpec(
     ),
     errors=ErrorFacts(
         # Some gateways answer with codes of the first protocol.
-        codes=frozen({**qianfan_v1.ERRORS.codes, **_CODES}),
-        texts=(
-            # Said with status 401 and the code of a model that does not exist.
-            ("no permission to use the model", means.PERMISSION),
-            ("the max input", means.CONTEXT),
-            *qianfan_v1.NO_MONEY,
-        ),
+        codes=frozen({**qianfan_v1.ERRORS.codes, **qianfan_errors.CODES}),
+        texts=qianfan_errors.TEXTS,
         statuses=frozen({405: means.BAD_REQUEST}),
         request_id_fields=("request_id", "id"),
     ),
