@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import agent_pages
 import pytest
 from pages import AGENT_PAGES, OURS, blocks, name_of, stem
 from replies import piece
@@ -221,6 +222,7 @@ RUNS: dict[str, list[list[Run]]] = {
         [Run(prints=(f"{TEXT} stop",), sends=(("xunfei", {"model": "generalv3.5"}),), key=f"{KEY}:{KEY}")]
     ],
     "docs/providers/xunfei_http": [[Run(prints=(f"{TEXT} stop",), sends=(("xunfei_http", {"temperature": 0.7}),))]],
+    **agent_pages.runs(Run),
     "docs/providers/local": [[LOCAL]],
 }
 #: Tested below by itself: its blocks are the files of a package.

@@ -92,6 +92,7 @@ PROVIDERS: Mapping[str, Entry] = MappingProxyType(
         "fastgpt": Entry("fastgpt", _names("fast-gpt", "labring")),
         "bailian_app": Entry("bailian_app", _names("bailian-app", "dashscope-app", "bailian-application")),
         "appbuilder": Entry("appbuilder", _names("baidu-appbuilder", "qianfan-app")),
+        "ragflow": Entry("ragflow", _names("infiniflow")),
         "local": Entry("local", _names("llamacpp", "llama.cpp")),
     }
 )

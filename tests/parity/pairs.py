@@ -73,10 +73,18 @@ PAIRS: tuple[Pair, ...] = (
     Pair(sdk="dify", vendor="dify"),
     # FastGPT says 1 and 1 whatever it cost, so its usage is not judged.
     Pair(sdk="openai", vendor="fastgpt", options={"ignores_usage": True}),
+    Pair(
+        sdk="openai",
+        vendor="ragflow",
+        base="/api/v1/openai/c0ffee00c0ffee00c0ffee00c0ffee00",
+        options={"says_stream": True},
+        ours_at_usual_base=True,
+    ),
     Pair(sdk="sparkai", vendor="xunfei", base="/v4.0/chat"),
 )
 
 _EVENTS = "a failed stream is an event of status 200 named error, which the SDK takes for an empty chunk"
+_NO_EVENTS = "a refused stream is a body of status 200 without events, which the SDK takes for an empty stream"
 _NO_IDS = "calls of functions have no ids in V1"
 _LINES = "splits lines at U+2028, U+2029 and U+0085 too, inside of a JSON string"
 
@@ -86,6 +94,7 @@ NOT_PASSED: Mapping[str, Mapping[str, str]] = {
     "zhipuai-zhipuai": {"stream_line_separators": _LINES},
     "cozepy-coze": {"stream_line_separators": _LINES},
     "openai-fastgpt": {"bad_key_stream": _EVENTS, "rate_limit_stream": _EVENTS},
+    "openai-ragflow": {"bad_key_stream": _NO_EVENTS},
     "qianfan-wenxin-V1": {"tools": _NO_IDS, "tools_stream": _NO_IDS, "image": "V1 has no model that sees"},
     "sparkai-xunfei": {"tool_result": "the WebSocket API has no role for results of tools; its SDK sends it anyway"},
 }

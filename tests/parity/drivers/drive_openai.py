@@ -13,6 +13,8 @@ def ask(target: dict[str, Any], request: dict[str, Any], options: dict[str, Any]
     key = target["credentials"]["api_key"]
     if request.get("tools"):
         request = {**request, "extra_body": options.get("extra_body")}
+    if options.get("says_stream"):
+        request = {"stream": False, **request}
     with openai.OpenAI(api_key=key, base_url=target["base_url"], max_retries=0, timeout=10) as client:
         reply = client.chat.completions.create(model=target["model"], **request)
         found = openai_shape.stream(reply) if request.get("stream") else openai_shape.whole(reply)
