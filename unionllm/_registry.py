@@ -93,6 +93,7 @@ PROVIDERS: Mapping[str, Entry] = MappingProxyType(
         "bailian_app": Entry("bailian_app", _names("bailian-app", "dashscope-app", "bailian-application")),
         "appbuilder": Entry("appbuilder", _names("baidu-appbuilder", "qianfan-app")),
         "ragflow": Entry("ragflow", _names("infiniflow")),
+        "adp": Entry("adp", _names("lke", "tencent-adp", "tencent_adp")),
         "local": Entry("local", _names("llamacpp", "llama.cpp")),
     }
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from unionllm.testing import VendorServer
+from unionllm.testing.vendors.ragflow import AGENT_ID
 
 #: What a platform may tell with an answer.
 CAN = frozenset({"context", "steps", "suggestions", "outputs", "reasoning", "conversation", "history", "usage"})
@@ -87,4 +88,10 @@ VARIANTS: tuple[Variant, ...] = (
     ),
     # What a component of the app was given the platform does not tell, so that its step is looked at elsewhere.
     Variant(provider="appbuilder", name="agent", can=frozenset({"usage", "context", "conversation"})),
+    Variant(provider="ragflow", name="chat", can=frozenset({"usage", "context", "history"})),
+    Variant(
+        provider="ragflow", name="agent", can=frozenset({"usage", "context", "history"}), call={"agent_id": AGENT_ID}
+    ),
+    # Its references are names without passages, its tools tell no input: see tests/test_adp.py.
+    Variant(provider="adp", name="app", can=frozenset({"usage", "reasoning", "conversation"})),
 )

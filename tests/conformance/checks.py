@@ -162,7 +162,8 @@ def check_secrecy(requests: Iterable[Recorded], error: UnionLLMError | None) -> 
         told = {name for name, value in request.headers.items() if KEY in value}
         assert told <= {"authorization"} or told == {"app_key"}
         assert KEY not in f"{request.path} {request.query}"
-        assert KEY.encode() not in request.body
+        # One platform wants it in the body, in this member.
+        assert KEY.encode() not in request.body.replace(f'"AppKey":"{KEY}"'.encode(), b"")
     if error is not None:
         trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
         assert KEY not in f"{error!r} {error} {vars(error)} {trace}"

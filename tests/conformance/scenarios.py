@@ -189,6 +189,7 @@ _AS_ONE = {"length": Instead(finish="stop", why=_PLATFORM), "content_filter": In
 
 #: Provider → scenario → what its answer is instead.
 DIFFERENT: Mapping[str, Mapping[str, Instead]] = {
+    "adp": {"length": Instead(finish="stop", why="the platform says no finish reason but moderation")},
     "xunfei": {
         "length": Instead(finish="stop", why=_UNSAID),
         "content_filter": Instead(finish="stop", why=_MODERATED),

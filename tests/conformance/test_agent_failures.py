@@ -39,7 +39,7 @@ class Disguise(NamedTuple):
 
 
 _API = exceptions
-DISGUISES = (
+DISGUISES: tuple[Disguise, ...] = (
     Disguise("dify", "HTTP 4xx with a code", "status", "unauthorized", _API.AuthenticationError),
     Disguise("dify", "HTTP 4xx with a code", "status", "provider_quota_exceeded", _API.InsufficientBalanceError),
     Disguise("dify", "HTTP 4xx with a code", "status", "rate_limit_error", _API.RateLimitError),
@@ -100,6 +100,24 @@ DISGUISES = (
         retryable=True,
         has_begun=True,
     ),
+    Disguise("ragflow", "HTTP 200 with a code", "in_200", "109", _API.AuthenticationError),
+    Disguise("ragflow", "HTTP 200 with a code", "in_200", "102", _API.BadRequestError),
+    Disguise("ragflow", "HTTP 200 with a code", "in_200", "108", _API.PermissionDeniedError),
+    Disguise(
+        "ragflow",
+        "an event with a code",
+        "in_stream",
+        "100",
+        _API.InternalServerError,
+        stream=True,
+        retryable=True,
+        has_begun=True,
+    ),
+    Disguise("adp", "HTTP 200, an event `error` first", "in_200", "4505004", _API.AuthenticationError),
+    Disguise("adp", "HTTP 200, an event `error` first", "in_200", "460032", _API.InsufficientBalanceError),
+    Disguise("adp", "HTTP 200, an event `error` first", "in_200", "460031", _API.RateLimitError, retryable=True),
+    Disguise("adp", "an event `error`", "in_stream", "460502", _API.ContentPolicyViolationError, has_begun=True),
+    Disguise("adp", "an event `error`", "in_stream", "460101", _API.InternalServerError, has_begun=True),
 )
 
 

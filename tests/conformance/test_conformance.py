@@ -226,7 +226,7 @@ def test_parameters_are_adapted_and_each_change_is_told(row: Row, server: Script
     outcome = ask(arguments(row.provider, server.url, _row_call(row)))
 
     assert outcome.answer is not None, outcome.error
-    assert _parameters(server.requests[-1].json) == row.values["body"]
+    assert _parameters(server.requests[-1].json) == fill(row.values["body"], server.url)
     assert [change.parameter for change in outcome.answer.adaptations or ()] == row.values["adaptations"]
 
 
@@ -241,7 +241,7 @@ def test_strict_policy_refuses_what_it_would_have_to_change(row: Row, server: Sc
         assert row.values["adaptations"][0] in str(outcome.error)
         assert server.requests == []
     else:
-        assert _parameters(server.requests[-1].json) == row.values["body"]
+        assert _parameters(server.requests[-1].json) == fill(row.values["body"], server.url)
 
 
 @pytest.mark.parametrize("row", _ON_SERVER, ids=str)
@@ -252,7 +252,7 @@ def test_raw_policy_sends_parameters_untouched(row: Row, server: ScriptedServer)
 
     assert outcome.answer is not None, outcome.error
     usual = {"model": row.values["model"], "messages": _MESSAGES, **row.values["call"]}
-    assert server.requests[-1].json == row.values.get("raw_body", usual)
+    assert server.requests[-1].json == fill(row.values.get("raw_body", usual), server.url)
     # What a body has no place for is told all the same.
     untold = "raw_body" not in row.values or "response_format" not in row.values["call"]
     assert (outcome.answer.adaptations is None) == untold

@@ -50,6 +50,7 @@ _UNJUDGED = {
     "tiangong": "the vendor never had an SDK",
     "appbuilder": "appbuilder-sdk wants urllib3 before 2 and one old version of mcp, which no environment with the"
     " other clients can have; it was asked by hand, in one of its own",
+    "adp": "Tencent's SDKs manage apps; none of them asks one",
 }
 
 

@@ -80,6 +80,7 @@ def record(vendor: Vendor, incoming: Incoming, status: int, refused: str) -> Rec
     secrets += [incoming.bearer] if incoming.bearer else []
     own = {**incoming.headers, "authorization": ""} if incoming.bearer else incoming.headers
     secrets += [found for name in _SECRET_NAMES for found in (incoming.query.get(name), own.get(name)) if found]
+    secrets += vendor.secrets_in(incoming)
     return Received(
         vendor=vendor.name,
         method=incoming.method,

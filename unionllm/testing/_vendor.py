@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, NoReturn
 
@@ -86,6 +86,10 @@ class Vendor:
         """Refuse with one of the vendor's codes (or a kind), and say why in place of its usual text."""
         problem = self.problems[self.kinds.get(code, code)]
         raise Refusal(replace(problem, message=message or problem.message, **changes))
+
+    def secrets_in(self, request: Incoming) -> Iterable[str]:
+        """Credentials that this request carries where only the vendor knows to look: they are masked in the log."""
+        return ()
 
     def require_bearer(self, request: Incoming, name: str = "api_key", code: str = "auth") -> str:
         """The name of the scheme, if ``Authorization: Bearer`` carries the right key. Raises Refusal."""
