@@ -30,6 +30,10 @@ RUNS: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
         ["七天内都可以。", "1 退货.md 0.96", "三天。 0.0000300 USD"],
     ),
     "docs/providers/fastgpt": ([_SAID], ["七天内都可以。", "退货.md 0.96 七天内可以退货。", "16 li-1"]),
+    "docs/providers/zhipu_app": (
+        [{"text": "Hello"}, {"text": "三天。", "usage": {"prompt": 9, "completion": 7}}],
+        ["Hello", "三天。 16"],
+    ),
     "docs/providers/adp": ([_SAID, {"text": "三天。"}], ["七天内都可以。", "1 退货.md ", "三天。"]),
 }
 _CASES = [page for page in OURS if stem(page) in AGENT_PAGES]

@@ -94,6 +94,7 @@ PROVIDERS: Mapping[str, Entry] = MappingProxyType(
         "appbuilder": Entry("appbuilder", _names("baidu-appbuilder", "qianfan-app")),
         "ragflow": Entry("ragflow", _names("infiniflow")),
         "adp": Entry("adp", _names("lke", "tencent-adp", "tencent_adp")),
+        "zhipu_app": Entry("zhipu_app", _names("zhipu-app", "zhipu_agent", "zhipu-agent")),
         "local": Entry("local", _names("llamacpp", "llama.cpp")),
     }
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 from unionllm.testing import VendorServer
 from unionllm.testing.vendors.ragflow import AGENT_ID
+from unionllm.testing.vendors.zhipu_app import APP_ID, SLOW_AGENT_ID
 
 #: What a platform may tell with an answer.
 CAN = frozenset({"context", "steps", "suggestions", "outputs", "reasoning", "conversation", "history", "usage"})
@@ -91,6 +92,19 @@ VARIANTS: tuple[Variant, ...] = (
     Variant(provider="ragflow", name="chat", can=frozenset({"usage", "context", "history"})),
     Variant(
         provider="ragflow", name="agent", can=frozenset({"usage", "context", "history"}), call={"agent_id": AGENT_ID}
+    ),
+    Variant(provider="zhipu_app", name="agent", can=frozenset({"usage", "conversation", "history"})),
+    Variant(
+        provider="zhipu_app",
+        name="job",
+        can=frozenset({"usage", "conversation", "history"}),
+        call={"agent_id": SLOW_AGENT_ID},
+    ),
+    Variant(
+        provider="zhipu_app",
+        name="app",
+        can=frozenset({"usage", "conversation"}),
+        call={"app_id": APP_ID, "input_key": "q"},
     ),
     # Its references are names without passages, its tools tell no input: see tests/test_adp.py.
     Variant(provider="adp", name="app", can=frozenset({"usage", "reasoning", "conversation"})),

@@ -118,6 +118,31 @@ DISGUISES: tuple[Disguise, ...] = (
     Disguise("adp", "HTTP 200, an event `error` first", "in_200", "460031", _API.RateLimitError, retryable=True),
     Disguise("adp", "an event `error`", "in_stream", "460502", _API.ContentPolicyViolationError, has_begun=True),
     Disguise("adp", "an event `error`", "in_stream", "460101", _API.InternalServerError, has_begun=True),
+    Disguise("zhipu_app", "HTTP 4xx with a code", "status", "1000", _API.AuthenticationError),
+    Disguise("zhipu_app", "HTTP 4xx with a code", "status", "1113", _API.InsufficientBalanceError),
+    Disguise("zhipu_app", "HTTP 200 with an `error`", "in_200", "1301", _API.ContentPolicyViolationError),
+    Disguise(
+        "zhipu_app",
+        "HTTP 200 with an `error_msg`",
+        "in_200",
+        "1302",
+        _API.RateLimitError,
+        variant="app",
+        retryable=True,
+    ),
+    Disguise(
+        "zhipu_app",
+        "an event with an `error_msg`",
+        "in_stream",
+        "1261",
+        _API.ContextWindowExceededError,
+        variant="app",
+        stream=True,
+        has_begun=True,
+    ),
+    Disguise(
+        "zhipu_app", "a job whose status is failed", "in_200", "1305", _API.ServiceUnavailableError, variant="job"
+    ),
 )
 
 

@@ -80,6 +80,7 @@ PAIRS: tuple[Pair, ...] = (
         options={"says_stream": True},
         ours_at_usual_base=True,
     ),
+    Pair(sdk="zhipu_agents", vendor="zhipu_app"),
     Pair(sdk="sparkai", vendor="xunfei", base="/v4.0/chat"),
 )
 
@@ -92,6 +93,7 @@ _LINES = "splits lines at U+2028, U+2029 and U+0085 too, inside of a JSON string
 #: has to pass, and what is here has to fail.
 NOT_PASSED: Mapping[str, Mapping[str, str]] = {
     "zhipuai-zhipuai": {"stream_line_separators": _LINES},
+    "zhipu_agents-zhipu_app": {"stream_line_separators": _LINES},
     "cozepy-coze": {"stream_line_separators": _LINES},
     "openai-fastgpt": {"bad_key_stream": _EVENTS, "rate_limit_stream": _EVENTS},
     "openai-ragflow": {"bad_key_stream": _NO_EVENTS},
