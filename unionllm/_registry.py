@@ -92,6 +92,15 @@ PROVIDERS: Mapping[str, Entry] = MappingProxyType(
         "fastgpt": Entry("fastgpt", _names("fast-gpt", "labring")),
         "bailian_app": Entry("bailian_app", _names("bailian-app", "dashscope-app", "bailian-application")),
         "appbuilder": Entry("appbuilder", _names("baidu-appbuilder", "qianfan-app")),
+        "coze": Entry(
+            "coze",
+            MappingProxyType(
+                {
+                    **_names("coze_studio", "coze-studio", "coze.com"),
+                    **dict.fromkeys(("coze_cn", "coze-cn", "coze.cn", "kouzi", "扣子"), "cn"),
+                }
+            ),
+        ),
         "local": Entry("local", _names("llamacpp", "llama.cpp")),
     }
 )
