@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 from server import ScriptedServer
 
-from unionllm import AuthenticationError, BadRequestError, InternalServerError, NotFoundError, unionchat
+from unionllm import (
+    AuthenticationError,
+    BadRequestError,
+    InsufficientBalanceError,
+    InternalServerError,
+    NotFoundError,
+    RateLimitError,
+    unionchat,
+)
 from unionllm.testing import VendorServer
 
 MESSAGES = [
@@ -23,7 +31,7 @@ PIXEL = (
     "data:image/png;base64,"
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
-ALL = ("dify", "fastgpt")
+ALL = ("coze", "dify", "fastgpt")
 
 
 def to(server: VendorServer, provider: str, **more: Any) -> dict[str, Any]:
@@ -155,3 +163,58 @@ def test_g1_a_key_that_fastgpt_refuses_is_told_as_such(vendor_server: VendorServ
 
 def stream_text(chunks: Any) -> list[str]:
     return [chunk.choices[0].delta.content or "" for chunk in chunks]
+
+
+def test_z1_a_whole_answer_of_coze_takes_the_third_version_and_keeps_its_ids(vendor_server: VendorServer) -> None:
+    answer = unionchat(**to(vendor_server, "coze", model="coze", bot_id="7400000000000000001"))
+
+    paths = ["/v3/chat", "/v3/chat/retrieve", "/v3/chat/message/list"]
+    assert [request.path for request in vendor_server.requests] == paths
+    sent = vendor_server.requests[0].json
+    assert sent["stream"] is False
+    assert "steam" not in sent
+    query = {"conversation_id": answer.conversation_id, "chat_id": answer.chat_id}
+    assert [request.query for request in vendor_server.requests] == [{}, query, query]
+    assert answer.id == answer.chat_id
+    again = unionchat(**to(vendor_server, "coze", conversation_id=answer.conversation_id))
+    assert again.conversation_id == answer.conversation_id
+    assert vendor_server.requests[3].query == {"conversation_id": answer.conversation_id}
+
+
+def test_z2_a_stream_of_coze_is_accepted_and_keeps_its_user(vendor_server: VendorServer) -> None:
+    for name in ("user_id", "user"):
+        list(unionchat(**to(vendor_server, "coze", stream=True, **{name: "li"})))
+    list(unionchat(**to(vendor_server, "coze", stream=True)))
+    list(unionchat(**to(vendor_server, "coze", stream=True)))
+
+    assert vendor_server.refused == []
+    assert [request.json["user_id"] for request in vendor_server.requests] == ["li", "li", "unionllm", "unionllm"]
+    roles = {message["role"] for request in vendor_server.requests for message in request.json["additional_messages"]}
+    assert roles == {"user", "assistant"}
+
+
+@pytest.mark.parametrize(
+    ("place", "code", "cls"),
+    [
+        ("in_stream", "4013", RateLimitError),
+        ("in_200", "4100", AuthenticationError),
+        ("failed_event", "4028", InsufficientBalanceError),
+        ("failed_bare", "5000", InternalServerError),
+    ],
+)
+def test_z2_a_stream_of_coze_raises_its_errors(
+    place: str, code: str, cls: type[Exception], vendor_server: VendorServer
+) -> None:
+    vendor_server.fault(code, vendor="coze", place=place, text="一二三四五六")
+
+    with pytest.raises(cls):
+        list(unionchat(**to(vendor_server, "coze", stream=True)))
+
+
+@pytest.mark.parametrize("name", ["base_url", "api_base"])
+def test_z2_the_base_of_coze_is_the_callers(name: str, vendor_server: VendorServer) -> None:
+    call = to(vendor_server, "coze", stream=True)
+    base = call.pop("base_url")
+    list(unionchat(**{**call, name: f"{base}/v3/"}))
+
+    assert [request.path for request in vendor_server.requests] == ["/v3/chat"]

@@ -25,6 +25,10 @@ RUNS: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
         [_SAID, {"text": "三天。"}],
         ["七天内都可以。", "1 退货.md", "三天。"],
     ),
+    "docs/providers/coze": (
+        [_SAID, {"text": "三天。", "usage": {"prompt": 3, "completion": 2}}],
+        ["七天内都可以。", "1 退货.md 0.96", "三天。 5"],
+    ),
     "docs/providers/dify": (
         [_SAID, {"text": "三天。", "usage": {"prompt": 3, "completion": 2}}],
         ["七天内都可以。", "1 退货.md 0.96", "三天。 0.0000300 USD"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from ._wire import Secret
 from .exceptions import AuthenticationError, BadRequestError
 
 if TYPE_CHECKING:
-    from ._protocols.base import Credential, ProviderSpec
+    from ._protocols.base import Credential, ProviderSpec, Region
 
 #: Other spellings of the API key: ``app_key`` and ``apk_key`` stood in older documentation.
 KEY_SPELLINGS = ("api_key", "app_key", "apk_key")
@@ -25,6 +26,7 @@ CREDENTIAL_NAMES = frozenset(
         "app_secret",
         "client_id",
         "client_secret",
+        "private_key",
         "secret_key",
         "token",
     }
@@ -44,7 +46,9 @@ def resolve(spec: ProviderSpec, given: Mapping[str, Any], environ: Mapping[str, 
         BadRequestError: one cannot be sent in a header.
     """
     own = {credential.name for credential in spec.credentials}
-    told = {one.name: _first(given, [one.name, *_spellings(one, own)]) for one in spec.credentials}
+    told = {
+        one.name: _first(given, [one.name, *_spellings(one, own)]) or _model(one, given) for one in spec.credentials
+    }
     region = spec.region_of(f"//{host}")
     variables = {
         one.name: (*(region.env if region and one.name == "api_key" else ()), *one.env) for one in spec.credentials
@@ -53,7 +57,7 @@ def resolve(spec: ProviderSpec, given: Mapping[str, Any], environ: Mapping[str, 
     wanted = _choose(spec.credential_sets, told, found)
     missing = [one for one in spec.credentials if one.name in wanted and found[one.name] is None]
     if missing:
-        raise _missing(spec, {one.name: variables[one.name] for one in missing}, host)
+        raise _missing(spec, {one.name: variables[one.name] for one in missing}, host, region)
     # Those of the other ways to say who is calling stay here.
     unused = {name for names in spec.credential_sets for name in names}.difference(wanted)
     return {
@@ -65,6 +69,12 @@ def resolve(spec: ProviderSpec, given: Mapping[str, Any], environ: Mapping[str, 
 
 def _spellings(credential: Credential, own: Iterable[str]) -> list[str]:
     return [name for name in KEY_SPELLINGS if name not in own] if credential.name == "api_key" else []
+
+
+def _model(credential: Credential, given: Mapping[str, Any]) -> str | None:
+    """The model, where a vendor's callers name by it whom they ask."""
+    model = str(given.get("model") or "").strip().rpartition("/")[2]
+    return model if credential.models and re.fullmatch(credential.models, model) else None
 
 
 def _first(values: Mapping[str, Any], names: Iterable[str]) -> Any:
@@ -83,7 +93,8 @@ def _check(spec: ProviderSpec, credential: Credential, value: Any) -> Secret:
     if not isinstance(value, str):
         raise BadRequestError(f"{spec.name}: {credential.name} must be a string, not {type(value).__name__}.")
     stripped = value.strip()
-    if not stripped.isascii() or not stripped.isprintable() or not stripped:
+    shown = "".join(stripped.split()) if credential.has_lines else stripped
+    if not shown.isascii() or not shown.isprintable() or not shown:
         raise BadRequestError(
             f"{spec.name}: {credential.name} holds characters that no key has (a placeholder or a line break?). "
             f"Copy it again from {spec.console}."
@@ -91,13 +102,16 @@ def _check(spec: ProviderSpec, credential: Credential, value: Any) -> Secret:
     return Secret(stripped)
 
 
-def _missing(spec: ProviderSpec, missing: Mapping[str, Sequence[str]], host: str) -> AuthenticationError:
+def _missing(
+    spec: ProviderSpec, missing: Mapping[str, Sequence[str]], host: str, region: Region | None
+) -> AuthenticationError:
     names = " and ".join(missing)
     arguments = " and ".join(f"{name}=…" for name in missing)
     variables = " and ".join(" or ".join(names) for names in missing.values() if names)
+    console = (region.console if region else "") or spec.console
     how = f"Pass {arguments}, or set {variables}" if variables else f"Pass {arguments}"
     return AuthenticationError(
         f"{spec.name}: Missing API key: no {names} for {host}. {how} "
-        f"(keys are made at {spec.console}). 缺少密钥：请在 {spec.console} 创建。",
+        f"(keys are made at {console}). 缺少密钥：请在 {console} 创建。",
         provider=spec.name,
     )

@@ -95,6 +95,15 @@ PROVIDERS: Mapping[str, Entry] = MappingProxyType(
         "ragflow": Entry("ragflow", _names("infiniflow")),
         "adp": Entry("adp", _names("lke", "tencent-adp", "tencent_adp")),
         "zhipu_app": Entry("zhipu_app", _names("zhipu-app", "zhipu_agent", "zhipu-agent")),
+        "coze": Entry(
+            "coze",
+            MappingProxyType(
+                {
+                    **_names("coze_studio", "coze-studio", "coze.com"),
+                    **dict.fromkeys(("coze_cn", "coze-cn", "coze.cn", "kouzi", "扣子"), "cn"),
+                }
+            ),
+        ),
         "local": Entry("local", _names("llamacpp", "llama.cpp")),
     }
 )

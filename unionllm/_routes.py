@@ -48,7 +48,7 @@ OPTIONS = frozenset(
 
 #: Credentials that no provider of LiteLLM's takes: it would post them as parameters.
 _NOT_FOR_LITELLM = frozenset(
-    {*KEY_SPELLINGS, "access_key", "access_token", "api_secret", "app_id", "app_secret", "secret_key"}
+    {*KEY_SPELLINGS, "access_key", "access_token", "api_secret", "app_id", "app_secret", "private_key", "secret_key"}
 )
 
 #: Seconds before the first token of a stream whose model is not known to think first.

@@ -65,6 +65,11 @@ def _fastgpt(version: str, *can: str, **more: Any) -> Variant:
     return Variant(provider="fastgpt", name=version, can=tells, given=address, **more)
 
 
+def _coze(name: str, *can: str, **more: Any) -> Variant:
+    return Variant(provider="coze", name=name, can=frozenset(can), **more)
+
+
+_BOT = ("context", "conversation", "history", "reasoning", "steps", "suggestions")
 _TALKS = ("usage", "reasoning", "context", "conversation")
 
 VARIANTS: tuple[Variant, ...] = (
@@ -108,4 +113,11 @@ VARIANTS: tuple[Variant, ...] = (
     ),
     # Its references are names without passages, its tools tell no input: see tests/test_adp.py.
     Variant(provider="adp", name="app", can=frozenset({"usage", "reasoning", "conversation"})),
+    _coze("bot", *_BOT, "usage"),
+    # What is not saved is streamed and joined.
+    _coze("bot-unsaved", *_BOT, "usage", call={"auto_save_history": False}),
+    _coze("recall-knowledge", *_BOT, "usage", scripted={"recall": "knowledge"}),
+    _coze("recall-text", *_BOT, "usage", scripted={"recall": "text"}),
+    _coze("slow", *_BOT, "usage", call={"poll_interval": 0.02}, scripted={"polls": 3}),
+    _coze("chatflow", *_BOT, call={"workflow_id": "w1"}),
 )

@@ -195,6 +195,7 @@ DIFFERENT: Mapping[str, Mapping[str, Instead]] = {
         "content_filter": Instead(finish="stop", why=_MODERATED),
         "two_tools": Instead(calls=1, why="a frame has room for one call"),
     },
+    "coze": _AS_ONE,
     "xunfei_http": {
         "length": Instead(finish="stop", why=_UNSAID),
         "content_filter": Instead(finish="stop", why=_MODERATED),

@@ -143,6 +143,38 @@ DISGUISES: tuple[Disguise, ...] = (
     Disguise(
         "zhipu_app", "a job whose status is failed", "in_200", "1305", _API.ServiceUnavailableError, variant="job"
     ),
+    Disguise("coze", "HTTP 4xx with a code", "status", "4100", _API.AuthenticationError),
+    Disguise("coze", "HTTP 4xx with a code", "status", "4016", _API.RateLimitError, retryable=True),
+    Disguise("coze", "HTTP 200 with a code", "in_200", "4200", _API.NotFoundError),
+    Disguise(
+        "coze",
+        "an event `error`",
+        "in_stream",
+        "4013",
+        _API.RateLimitError,
+        stream=True,
+        retryable=True,
+        has_begun=True,
+    ),
+    Disguise(
+        "coze",
+        "`conversation.chat.failed` with a `last_error`",
+        "failed_event",
+        "4028",
+        _API.InsufficientBalanceError,
+        stream=True,
+        has_begun=True,
+    ),
+    Disguise(
+        "coze",
+        "`conversation.chat.failed` with a bare code",
+        "failed_bare",
+        "4014",
+        _API.ContentPolicyViolationError,
+        variant="chatflow",
+        has_begun=True,
+    ),
+    Disguise("coze", "status failed when it is polled", "failed_poll", "5000", _API.InternalServerError, stream=False),
 )
 
 

@@ -40,6 +40,9 @@ _NOT_PLAYED = {
     "appbuilder-states_of_a_step": "the same",
     "appbuilder-tools_stream": "the same",
     "appbuilder-tool_result": "the same",
+    "coze-vision_and_a_file": "the server has no such file",
+    "coze-tool_outputs": "the server has no such chat",
+    "coze-stream_tool_outputs": "the server has no such chat",
 }
 
 

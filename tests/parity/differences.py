@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from unionllm.testing import Received
 
+#: Ids of chats and conversations, which the server makes up.
+_ID = re.compile(r"\d{19}")
 _NULL = "the SDK sends null for what was not given; we leave it out"
 #: Everything its ``create`` knows.
 _ARK = (
@@ -15,6 +18,9 @@ _ARK = (
     " presence_penalty reasoning_effort repetition_penalty response_format service_tier stop stream stream_options"
     " temperature thinking tool_choice tools top_logprobs top_p user"
 )
+
+#: What its messages know.
+_COZE = "id conversation_id bot_id chat_id meta_data created_at updated_at reasoning_content section_id"
 
 #: Pair's beginning → member of the body → why.
 ACCEPTED: Mapping[str, Mapping[str, str]] = {
@@ -61,6 +67,13 @@ ACCEPTED: Mapping[str, Mapping[str, str]] = {
     "openai-fastgpt": {
         "detail": "without it there are no passages, no true counts of tokens, and nodes fail in silence",
     },
+    "cozepy-coze": {
+        "/v3/chat/retrieve method": "the SDK polls by POST, which tokens of OAuth apps may not; the page says GET",
+        "/v3/chat query": "the SDK sends an empty conversation_id for a new conversation; we leave it out",
+        "user_id": "the driver's end user; ours is one for all callers without one",
+        "additional_messages[0].content": "items of a picture, as JSON in which the SDK writes nulls",
+        **{f"additional_messages[0].{name}": _NULL for name in _COZE.split()},
+    },
     "sparkai-xunfei": {
         "header.uid": "the SDK always sends the same made-up user; we send the caller's",
         "parameter.chat.temperature": "the SDK sends a default of its own; we leave it to the vendor",
@@ -85,18 +98,21 @@ def head(request: Received) -> dict[str, Any]:
         "method": request.method,
         "path": request.path,
         # A signed URL has the date of its moment; the server has checked it.
-        "query": {name: value for name, value in request.query.items() if name != "date"},
+        # So are ids that the server gave to its chats.
+        "query": {name: _ID.sub("<id>", value) for name, value in request.query.items() if name != "date"},
         "authorization": request.headers.get("authorization"),
         "type": request.headers.get("content-type", "").partition(";")[0],
     }
 
 
 def differing(theirs: Received, ours: Received) -> set[str]:
-    """The members of the body that differ."""
+    """The members of the body that differ, and what of the head does, after the path: ``/v1/chat method``."""
     # A WebSocket refused in its handshake has had no body yet.
     left, right = (dict(_flat(json.loads(request.body or b"null"))) for request in (theirs, ours))
     missing = object()
-    return {name for name in left.keys() | right.keys() if left.get(name, missing) != right.get(name, missing)}
+    heads = head(theirs), head(ours)
+    beside = {f"{ours.path} {name}" for name in heads[0] if heads[0][name] != heads[1][name]}
+    return beside | {name for name in left.keys() | right.keys() if left.get(name, missing) != right.get(name, missing)}
 
 
 def _flat(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:

@@ -39,11 +39,15 @@ class Credential:
         name: the keyword argument.
         env: environment variables that may hold it, in order.
         required: whether a call without it makes no sense, unless one of the spec's ``alternatives`` is given.
+        models: regular expression of models that are it, where the argument is not given.
+        has_lines: whether it is a text of several lines, as keys in PEM are.
     """
 
     name: str = "api_key"
     env: tuple[str, ...] = ()
     required: bool = True
+    models: str | None = None
+    has_lines: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,7 +55,7 @@ def status_of(error: Exception) -> int | None:
     """The HTTP status an SDK's exception tells, under the names that SDKs use."""
     for name in ("status_code", "http_status", "code"):
         value = getattr(error, name, None)
-        if isinstance(value, int):
+        if isinstance(value, int) and 100 <= value < 600:  # a vendor's own code may stand there too
             return value
     return None
 

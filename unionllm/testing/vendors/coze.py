@@ -1,4 +1,8 @@
-"""Coze, played after docs.coze.com: chat v3, message list, workflow chat, upload files (read 2026-11-23)."""
+"""Coze, played after docs.coze.com: chat v3, message list, workflow chat, upload files, oauth jwt (read 2026-11-23).
+
+To play an OAuth app too, the server has to be told of it:
+``VendorServer(credentials={"coze": {"client_id": …, "public_key_id": …, "public_key": …}})``, the key in PEM.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from .._checks import ListOf, Shape, Text
 from .._exchange import Incoming, Problem, Reply, Streamed, Upload, Whole, as_json
 from .._script import Answer, Asked, Desk, Fault
 from .._vendor import Vendor
+from . import _coze_auth as auth
 from . import _coze_checks as checks
 from . import _coze_events as events
 
@@ -75,10 +80,15 @@ class Played(Vendor):
         self._chats: dict[str, events.Chat] = {}
         self._conversations: dict[str, str] = {}
         self._files: dict[str, Upload] = {}
+        #: Tokens that were sold, and when they end.
+        self._tokens: dict[str, float] = {}
 
     def answer(self, request: Incoming, desk: Desk) -> Reply:
         """Check the token, then whichever endpoint it is."""
-        self.require_bearer(request)
+        if (request.method, request.path) == ("POST", auth.SALES_PATH):
+            return self._sell(request, desk)
+        if self._tokens.get(request.bearer, 0.0) <= request.now:
+            self.require_bearer(request)
         routes: dict[tuple[str, str], Callable[[Incoming, Desk], Reply]] = {
             ("POST", "/v3/chat"): self._create,
             ("GET", "/v3/chat/retrieve"): self._retrieve,
@@ -94,6 +104,18 @@ class Played(Vendor):
         if route is None:
             self.refuse("404", f"no such path: {request.method} {request.path}")
         return route(request, desk)
+
+    def _sell(self, request: Incoming, desk: Desk) -> Reply:
+        """A token for a signed JWT."""
+        if fault := auth.jwt_fault(request, self.credentials):
+            self.refuse("auth", fault)
+        body = self.require_json(request)
+        if fault := auth.order_fault(body):
+            self.refuse("bad_request", fault)
+        ends = int(request.now) + int(body.get("duration_seconds") or 900)
+        token = f"czs_made-up-{desk.make_number():08d}"
+        self._tokens[token] = ends
+        return as_json({"access_token": token, "expires_in": ends, "token_type": "Bearer"}, headers=_LOG)
 
     # Chats.
 
