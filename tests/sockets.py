@@ -83,7 +83,7 @@ class SocketServer:
         finally:
             connection.close_socket()
             with self._changed:
-                self.ended.append(connection.close_code)
+                self.ended.append(connection.protocol.close_code)
                 self._changed.notify_all()
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import replies
 from server import ScriptedServer
 from sockets import SocketServer
 
@@ -218,7 +219,7 @@ def test_l2_apk_key_is_the_key(vendor_server: VendorServer) -> None:
 
 @litellms_warnings_are_its_own
 def test_l3_providers_that_litellm_knows_are_reached(server: ScriptedServer) -> None:
-    server.reply(json={"id": "1", "model": "m", "choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]})
+    server.reply(json=replies.answer("a"))
 
     answer = unionchat(**_litellm(server))
 
@@ -227,7 +228,7 @@ def test_l3_providers_that_litellm_knows_are_reached(server: ScriptedServer) -> 
 
 @litellms_warnings_are_its_own
 def test_l4_litellms_own_settings_are_left_alone(server: ScriptedServer) -> None:
-    server.reply(json={"id": "1", "model": "m", "choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]})
+    server.reply(json=replies.answer("a"))
     unionchat(**_litellm(server))
 
     import litellm
@@ -249,8 +250,7 @@ def test_l5_litellms_errors_are_ours_and_no_banner_is_printed(
 
 @litellms_warnings_are_its_own
 def test_l6_the_model_has_no_prefix(server: ScriptedServer) -> None:
-    reply = {"id": "1", "model": "org/m", "choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]}
-    server.reply(json=reply)
+    server.reply(json=replies.answer("a", model="org/m"))
 
     assert unionchat(**_litellm(server)).model == "org/m"
 

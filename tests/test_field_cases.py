@@ -25,6 +25,7 @@ from unionllm import (
     RateLimitError,
     ServiceUnavailableError,
     UnionLLM,
+    _litellm,
     _registry,
     unionchat,
 )
@@ -238,6 +239,22 @@ def test_no_vendor_sdk_is_needed_and_nothing_is_pinned() -> None:
 
     assert {name for name, _ in needed} == {"httpx", "httpcore", "litellm", "pydantic", "typing-extensions"}
     assert [version for _, version in needed if not version.startswith(">=") or "==" in version] == []
+
+
+def test_the_oldest_versions_that_are_allowed_are_those_that_are_tested() -> None:
+    project = (ROOT.parent / "pyproject.toml").read_text(encoding="utf-8")
+    script = (ROOT.parent / "scripts" / "test_versions").read_text(encoding="utf-8")
+    tested = re.search(r"^oldest=\(\n(.*?)^\)", script, re.DOTALL | re.MULTILINE)
+    needed = re.search(r"^dependencies = \[\n(.*?)^\]", project, re.DOTALL | re.MULTILINE)
+    extras = re.findall(r"^(?:socks|xunfei|testing) = .*$", project, re.MULTILINE)
+    assert tested is not None
+    assert needed is not None
+    assert len(extras) == 3
+
+    allowed = re.findall(r'"([a-z-]+)>=([\d.]+)', "\n".join([needed[1], *extras]))
+
+    assert re.findall(r"^  ([a-z-]+)==([\d.]+)$", tested[1], re.MULTILINE) == allowed
+    assert f"litellm>={dict(allowed)['litellm']}," in _litellm._INSTALL
 
 
 def test_many_calls_leave_nothing_behind(server: ScriptedServer) -> None:

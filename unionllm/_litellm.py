@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ._wire import Flow
     from .schema import ModelResponse
 
-_INSTALL = "Run: pip install 'litellm>=1.94,!=1.106.*'"
+_INSTALL = "Run: pip install 'litellm>=1.105,!=1.106.*'"
 _IMPORTING = threading.Lock()
 #: Seconds given to LiteLLM for "no limit": its own None means 600.
 _NO_LIMIT = 86400.0

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _MEDIA = ("image_url", "video_url")
 
 
-def check_kind(part: JSONObject, where: str, vendor: str, kinds: Sequence[str]) -> None:
-    """Refuse a part that is none of the kinds that a vendor takes beside text.
+def check_kind(part: JSONObject, where: str, vendor: str, kinds: Sequence[str]) -> JSONObject:
+    """The part, if it is one of the kinds that a vendor takes beside text.
 
     Raises:
         BadRequestError: it is another one; the message names the known ones.
@@ -27,6 +27,7 @@ def check_kind(part: JSONObject, where: str, vendor: str, kinds: Sequence[str]) 
     if part.get("type") not in kinds:
         known = f"{', '.join(('text', *kinds[:-1]))} and {kinds[-1]}"
         raise BadRequestError(f"{where}: {vendor} takes {known} parts, not {part.get('type')!r}.")
+    return part
 
 
 def url_of(part: JSONObject) -> str:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from .._protocols import means
 from .._protocols.arranging import fold_system, merge_neighbours
-from .._protocols.base import Credential, EmbeddingFacts, ErrorFacts, JSONObject, Region, frozen
+from .._protocols.base import Credential, EmbeddingFacts, ErrorFacts, JSONObject, Region
 from .._protocols.openai_compatible import OpenAICompatible, OpenAISpec, refuse_changes
 from .._protocols.openai_messages import refuse_part
 from .._protocols.parameters import Clamp, Drop, NoneMeansNoTools, Only, Rename, Thinking, adaptation
@@ -24,11 +24,6 @@ _MODELS = (
     *("Baichuan4-Air", "Baichuan3-Turbo", "Baichuan3-Turbo-128k", "Baichuan2-Turbo"),
 )
 _SPELLINGS = {name.lower(): name for name in _MODELS}
-
-_KEY = means.AUTH
-_FAILED = means.SERVER
-_TOO_LONG = means.CONTEXT
-_BLOCKED = means.POLICY
 
 
 class Baichuan(OpenAICompatible):
@@ -119,16 +114,18 @@ adapter = Baichuan(
         json_schema_models=None,
         json_object_models="baichuan[34]",
         errors=ErrorFacts(
-            codes=frozen(
+            codes=means.codes(
                 {
-                    **dict.fromkeys(("invalid_api_key", "api_key_empty", "invalid_authentication"), _KEY),
-                    **dict.fromkeys(("internal_error", "internal_server_error"), _FAILED),
+                    means.AUTH: "invalid_api_key api_key_empty invalid_authentication",
+                    means.SERVER: "internal_error internal_server_error",
                 }
             ),
-            texts=(
-                ("model not found", means.NOT_FOUND),
-                *((phrase, _TOO_LONG) for phrase in ("context length", "maximum length", "too long")),
-                *((phrase, _BLOCKED) for phrase in ("敏感", "sensitive")),
+            texts=means.texts(
+                {
+                    means.NOT_FOUND: "model not found",
+                    means.CONTEXT: "context length|maximum length|too long",
+                    means.POLICY: "敏感|sensitive",
+                }
             ),
             request_id_headers=("x-bc-request-id", "x-request-id"),
         ),

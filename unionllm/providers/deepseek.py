@@ -102,12 +102,8 @@ adapter = DeepSeek(
             Clamp(name="top_logprobs", low=0, high=20),
             Drop(names=("n", "seed", "logit_bias", "top_k", "parallel_tool_calls", "store", "best_of")),
         ),
-        thinking=(
-            Thinking(
-                # Its words for the level above high differ from its neighbours'.
-                efforts=frozen({**LOW_HIGH_MAX, "xhigh": "high", "ultra": "max"}),
-            ),
-        ),
+        # Its words for the level above high differ from its neighbours'.
+        thinking=(Thinking(efforts=frozen({**LOW_HIGH_MAX, "xhigh": "high", "ultra": "max"})),),
         # Without the field on a turn with tool calls: 400 "must be passed back to the API".
         messages=MessageFacts(replay_filler=""),
         json_schema_models=None,

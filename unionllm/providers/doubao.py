@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._protocols import means
@@ -15,11 +16,7 @@ from .._protocols.openai_compatible import OpenAICompatible, OpenAISpec
 from .._protocols.openai_media import check_kind
 from .._protocols.openai_messages import refuse_part
 from .._protocols.parameters import AtMost, Clamp, Drop, Only, Thinking, adaptation
-from ..exceptions import (
-    BadRequestError,
-    NotFoundError,
-    PermissionDeniedError,
-)
+from ..exceptions import BadRequestError, NotFoundError, PermissionDeniedError
 from ..schema import Context
 
 if TYPE_CHECKING:
@@ -99,9 +96,7 @@ class Doubao(OpenAICompatible):
         return {"context": [_passage(entry) for entry in found if isinstance(entry, dict)]}
 
 
-def _media(part: JSONObject, where: str) -> JSONObject:
-    check_kind(part, where, "doubao", ("image_url", "video_url", "input_audio"))
-    return part
+_media = partial(check_kind, vendor="doubao", kinds=("image_url", "video_url", "input_audio"))
 
 
 def _sum(counts: list[Any]) -> JSONObject:
@@ -211,10 +206,7 @@ adapter = Doubao(
         json_schema_models=rf"({_SEED}|{_HIDDEN})",
         errors=ErrorFacts(
             code_patterns=_CODES,
-            texts=(
-                ("context length", means.CONTEXT),
-                ("context window", means.CONTEXT),
-            ),
+            texts=means.texts({means.CONTEXT: "context length|context window"}),
         ),
     )
 )

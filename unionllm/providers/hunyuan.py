@@ -23,9 +23,8 @@ class Hunyuan(OpenAICompatible):
     def arrange(self, chat: ChatRequest, messages: list[JSONObject]) -> list[Adaptation]:
         """See ``OpenAICompatible``."""
         if chat.model.lower() == "hy3-preview":
-            answers = (message for message in messages if message.get("role") == "assistant")
-            for message in answers:
-                message.setdefault("reasoning_content", "")
+            for answer in (message for message in messages if message.get("role") == "assistant"):
+                answer.setdefault("reasoning_content", "")
         return []
 
     def own_fields(self, data: JSONObject) -> JSONObject:
@@ -37,6 +36,7 @@ class Hunyuan(OpenAICompatible):
 
 
 _CONSOLE = "https://console.cloud.tencent.com/tokenhub/apikey"
+_OWN, _OWN_CONSOLE = "https://api.hunyuan.cloud.tencent.com/v1", "https://console.cloud.tencent.com/hunyuan/api-key"
 _PLANS, _PLAN_CONSOLE = "https://api.lkeap.cloud.tencent.com", "https://console.cloud.tencent.com/tokenhub/codingplan"
 
 adapter = Hunyuan(
@@ -46,12 +46,7 @@ adapter = Hunyuan(
         regions=(
             Region(name="cn", base_url="https://tokenhub.tencentmaas.com/v1", console=_CONSOLE),
             Region(name="intl", base_url="https://tokenhub-intl.tencentcloudmaas.com/v1", console=_CONSOLE),
-            Region(
-                name="hunyuan",
-                base_url="https://api.hunyuan.cloud.tencent.com/v1",
-                console="https://console.cloud.tencent.com/hunyuan/api-key",
-                env=("HUNYUAN_API_KEY",),
-            ),
+            Region(name="hunyuan", base_url=_OWN, console=_OWN_CONSOLE, env=("HUNYUAN_API_KEY",)),
             Region(name="coding", base_url=f"{_PLANS}/coding/v3", console=_PLAN_CONSOLE),
             Region(name="plan", base_url=f"{_PLANS}/plan/v3", console=_PLAN_CONSOLE),
         ),

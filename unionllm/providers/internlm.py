@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ..schema import Adaptation
 
 _CONSOLE = "https://internlm.intern-ai.org.cn/api/tokens"
+_EXPIRED = ErrorRule(
+    cls=AuthenticationError, hint=f"Tokens expire; renew it at {_CONSOLE}. 令牌会过期，请到 {_CONSOLE} 更新。"
+)
 
 
 class InternLM(OpenAICompatible):
@@ -49,15 +52,6 @@ adapter = InternLM(
         rules=(Rename("max_completion_tokens", "max_tokens"),),
         thinking=(Thinking(models="intern-(s[1-9]|latest)", flag="thinking_mode"), Thinking(never=True)),
         text_only="internlm",
-        errors=ErrorFacts(
-            codes=frozen(
-                {
-                    "A0202": ErrorRule(
-                        cls=AuthenticationError,
-                        hint=f"Tokens expire; renew it at {_CONSOLE}. 令牌会过期，请到 {_CONSOLE} 更新。",
-                    )
-                }
-            )
-        ),
+        errors=ErrorFacts(codes=frozen({"A0202": _EXPIRED})),
     )
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._protocols import means
@@ -11,17 +12,13 @@ from .._protocols.openai_compatible import OpenAICompatible, OpenAISpec
 from .._protocols.openai_media import check_kind
 from .._protocols.openai_messages import refuse_part, take_part
 from .._protocols.parameters import Clamp, Drop, Rename
-from ..exceptions import (
-    BadRequestError,
-)
+from ..exceptions import BadRequestError
 
 if TYPE_CHECKING:
     from .._request import ChatRequest
     from ..schema import Adaptation
 
-_TOO_LONG = means.CONTEXT
-_NO_MONEY = means.NO_BALANCE
-_BUSY = means.OVERLOADED
+_image = partial(check_kind, vendor="lingyi", kinds=("image_url",))
 
 
 class Lingyi(OpenAICompatible):
@@ -46,11 +43,6 @@ class Lingyi(OpenAICompatible):
         return fold_system(messages) if chat.model.lower() == "yi-vl-plus" else []
 
 
-def _image(part: JSONObject, where: str) -> JSONObject:
-    check_kind(part, where, "lingyi", ("image_url",))
-    return part
-
-
 adapter = Lingyi(
     OpenAISpec(
         name="lingyi",
@@ -72,12 +64,14 @@ adapter = Lingyi(
         ),
         json_schema_models=None,
         errors=ErrorFacts(
-            texts=(
-                *((phrase, _TOO_LONG) for phrase in ("context length", "maximum length", "too long")),
-                *((phrase, _NO_MONEY) for phrase in ("quota", "balance")),
-                ("system busy", _BUSY),
+            texts=means.texts(
+                {
+                    means.CONTEXT: "context length|maximum length|too long",
+                    means.NO_BALANCE: "quota|balance",
+                    means.OVERLOADED: "system busy",
+                }
             ),
-            statuses=frozen({529: _BUSY}),
+            statuses=frozen({529: means.OVERLOADED}),
         ),
     )
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._log import logger
 from .._protocols import means
-from .._protocols.base import Credential, ErrorFacts, Region, frozen
+from .._protocols.base import Credential, ErrorFacts, Region
 from .._protocols.json_http import parse_json
 from .._protocols.openai_compatible import OpenAICompatible, OpenAISpec, refuse_changes
 from .._protocols.openai_messages import refuse_part, take_part
@@ -113,12 +113,7 @@ adapter = Local(
             Drop(names=_UNUSED, reason="the server has no use for it"),
         ),
         errors=ErrorFacts(
-            codes=frozen(
-                {
-                    "exceed_context_size_error": means.CONTEXT,
-                    "unavailable_error": means.OVERLOADED,
-                }
-            ),
+            codes=means.codes({means.CONTEXT: "exceed_context_size_error", means.OVERLOADED: "unavailable_error"}),
             # Said with status 500, as if trying again could help.
             texts=(("input is not supported", means.BAD_REQUEST),),
         ),

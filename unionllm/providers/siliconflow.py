@@ -11,21 +11,7 @@ from .._protocols.base import Credential, ErrorFacts, Region, frozen
 from .._protocols.openai_compatible import OpenAICompatible, OpenAISpec
 from .._protocols.parameters import Clamp, Drop, Rename, Thinking
 
-#: The numbers of its codes differ from page to page; its words do not.
-_WORDS = {
-    "balance": means.NO_BALANCE,
-    "余额": means.NO_BALANCE,
-    "invalid token": means.AUTH,
-    "api key is invalid": means.AUTH,
-    "model does not exist": means.NOT_FOUND,
-    "parameter is invalid": means.BAD_REQUEST,
-    "rate limit": means.RATE_LIMIT,
-    "tpm limit": means.RATE_LIMIT,
-    "rpm limit": means.RATE_LIMIT,
-    "overloaded": means.OVERLOADED,
-    "system is too busy": means.OVERLOADED,
-    "internal server error": means.SERVER,
-}
+_CONSOLE, _INTL_CONSOLE = "https://cloud.siliconflow.cn/account/ak", "https://cloud.siliconflow.com/account/ak"
 
 adapter = OpenAICompatible(
     OpenAISpec(
@@ -33,16 +19,9 @@ adapter = OpenAICompatible(
         title="SiliconFlow (硅基流动)",
         regions=(
             Region(
-                name="cn",
-                base_url="https://api.siliconflow.cn/v1",
-                console="https://cloud.siliconflow.cn/account/ak",
-                env=("SILICONFLOW_CN_API_KEY",),
+                name="cn", base_url="https://api.siliconflow.cn/v1", console=_CONSOLE, env=("SILICONFLOW_CN_API_KEY",)
             ),
-            Region(
-                name="intl",
-                base_url="https://api.siliconflow.com/v1",
-                console="https://cloud.siliconflow.com/account/ak",
-            ),
+            Region(name="intl", base_url="https://api.siliconflow.com/v1", console=_INTL_CONSOLE),
         ),
         credentials=(Credential(env=("SILICONFLOW_API_KEY",)),),
         base_url_env=("SILICONFLOW_API_BASE",),
@@ -57,7 +36,18 @@ adapter = OpenAICompatible(
         order=(merge_system, merge_neighbours),
         asks_for_usage=False,
         errors=ErrorFacts(
-            texts=tuple(_WORDS.items()),
+            # The numbers of its codes differ from page to page; its words do not.
+            texts=means.texts(
+                {
+                    means.NO_BALANCE: "balance|余额",
+                    means.AUTH: "invalid token|api key is invalid",
+                    means.NOT_FOUND: "model does not exist",
+                    means.BAD_REQUEST: "parameter is invalid",
+                    means.RATE_LIMIT: "rate limit|tpm limit|rpm limit",
+                    means.OVERLOADED: "overloaded|system is too busy",
+                    means.SERVER: "internal server error",
+                }
+            ),
             statuses=frozen({504: means.OVERLOADED}),
             request_id_headers=("x-siliconcloud-trace-id", "x-request-id"),
         ),

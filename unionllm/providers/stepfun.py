@@ -17,14 +17,17 @@ if TYPE_CHECKING:
     from .._request import ChatRequest
 
 _CONSOLE, _INTL_CONSOLE = "https://platform.stepfun.com", "https://platform.stepfun.ai"
-_TOO_LONG = means.CONTEXT
-_BLOCKED = means.POLICY
 
 #: Names retired on 2026-07-08; many examples still use them.
 _RETIRED = {
     **dict.fromkeys(("step-1-8k", "step-1-32k", "step-1v-8k", "step-1v-32k"), "step-3.7-flash"),
     **dict.fromkeys(("step-2-mini", "step-2-16k", "step-3"), "step-3.7-flash"),
     "step-1o-vision-32k": "step-1o-turbo-vision",
+}
+_EFFORTS = {
+    **dict.fromkeys(("none", "minimal", "low"), "low"),
+    "medium": "medium",
+    **dict.fromkeys(("high", "xhigh", "max"), "high"),
 }
 
 
@@ -79,35 +82,25 @@ adapter = StepFun(
             Only(name="tool_choice", values=("auto",), instead="auto", reason="the vendor lets the model choose"),
             Drop(names=("best_of",)),
         ),
-        thinking=(
-            Thinking(
-                models=r"step-[35]",
-                types=(),
-                efforts=frozen(
-                    {
-                        **dict.fromkeys(("none", "minimal", "low"), "low"),
-                        "medium": "medium",
-                        **dict.fromkeys(("high", "xhigh", "max"), "high"),
-                    }
-                ),
-            ),
-        ),
+        thinking=(Thinking(models=r"step-[35]", types=(), efforts=frozen(_EFFORTS)),),
         asks_for_usage=False,
         json_schema_models=r"step-3\.7-flash",
         errors=ErrorFacts(
-            codes=frozen(
+            codes=means.codes(
                 {
-                    "censorship_blocked": _BLOCKED,
-                    "request_params_invalid": means.BAD_REQUEST,
-                    "rate_limited": means.RATE_LIMIT,
-                    "engine_overloaded": means.OVERLOADED,
+                    means.POLICY: "censorship_blocked",
+                    means.BAD_REQUEST: "request_params_invalid",
+                    means.RATE_LIMIT: "rate_limited",
+                    means.OVERLOADED: "engine_overloaded",
                 }
             ),
-            texts=(
-                ("does not exist", means.NOT_FOUND),
-                *((phrase, _TOO_LONG) for phrase in ("context length", "context window", "the context of", "too long")),
+            texts=means.texts(
+                {
+                    means.NOT_FOUND: "does not exist",
+                    means.CONTEXT: "context length|context window|the context of|too long",
+                }
             ),
-            statuses=frozen({451: _BLOCKED}),
+            statuses=frozen({451: means.POLICY}),
             retired=frozen(_RETIRED),
         ),
     )

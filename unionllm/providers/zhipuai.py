@@ -27,9 +27,7 @@ from .._protocols.parameters import (
     adaptation,
 )
 from .._wire import Headers
-from ..exceptions import (
-    BadRequestError,
-)
+from ..exceptions import BadRequestError
 from ..schema import Context
 
 if TYPE_CHECKING:

@@ -172,9 +172,6 @@ def function_tool(name_pattern: str = r"[a-zA-Z0-9_-]{1,64}", more: Mapping[str,
 #: A tool choice that names one function.
 NAMED_TOOL = Shape({"type": OneOf("function"), "function": Shape({"name": Text(low=1)})})
 
-STOP = Either(Text(), ListOf(Text()))
-STREAM_OPTIONS = Shape({"include_usage?": Flag()})
-
 
 def tool_id_fault(messages: Iterable[Mapping[str, Any]]) -> str:
     """What is wrong with the order of tool calls and their results: each is answered, once, right behind the call."""

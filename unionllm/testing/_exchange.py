@@ -82,6 +82,11 @@ class Problem:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
+def typed(status: int, kind: str, message: str) -> Problem:
+    """What vendors say that name a type and no code."""
+    return Problem(status=status, type=kind, message=message)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Whole:
     """A reply whose body is sent at once."""

@@ -5,22 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from .._checks import (
-    NAMED_TOOL,
-    STOP,
-    STREAM_OPTIONS,
-    Check,
-    Either,
-    Integer,
-    ListOf,
-    Number,
-    OneOf,
-    Shape,
-    Text,
-    function_tool,
-)
+from .._checks import Check, Integer, ListOf, Number, OneOf, Shape, Text, function_tool
 from .._exchange import Problem
 from .._openai import Model, OpenAILike
+from .._openai_checks import STOP, STREAM_OPTIONS, TOOL_CHOICE
 
 IMAGES = frozenset({"image_url"})
 #: The switch of most vendors: on or off.
@@ -66,7 +54,7 @@ class Plain(OpenAILike):
         "seed": Integer(),
         "user": Text(),
         "tools": ListOf(function_tool()),
-        "tool_choice": Either(OneOf("none", "auto", "required"), NAMED_TOOL),
+        "tool_choice": TOOL_CHOICE,
         "response_format": Shape({"type": OneOf("text", "json_object", "json_schema")}),
         "stream_options": STREAM_OPTIONS,
     }

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from .._checks import Anything, Check, Either, Flag, Integer, ListOf, Number, OneOf, Shape, Text, function_tool
-from .._exchange import Problem
+from .._exchange import typed
 from .._openai import Chat, Model, OpenAILike
 from .._script import Answer, Tokens
 
@@ -20,10 +20,6 @@ _RETRIEVAL = Shape({"type": OneOf("retrieval"), "retrieval": Shape({"kb_ids": Li
 _NO_JSON: dict[str, Check | None] = {"response_format": None}
 
 
-def _problem(status: int, kind: str, message: str) -> Problem:
-    return Problem(status=status, type=kind, message=message)
-
-
 class Played(OpenAILike):
     """Mixed-case model names, sampling values below OpenAI's bounds, no ``stream_options``, no finish reason ahead."""
 
@@ -31,18 +27,16 @@ class Played(OpenAILike):
     base = "/v1"
     test_credentials = {"api_key": "sk-0123456789abcdef0123456789abcdef"}
     problems = {
-        "invalid_request_error": _problem(400, "invalid_request_error", "请求参数错误"),
-        "model": _problem(400, "invalid_request_error", "model not found"),
-        "length": _problem(
-            400, "invalid_request_error", "input length exceeds the maximum context length of the model"
-        ),
-        "sensitive": _problem(400, "content_filter", "输入内容包含敏感信息 (sensitive)"),
-        "invalid_api_key": _problem(401, "invalid_api_key", "Incorrect API key provided"),
-        "api_key_empty": _problem(401, "api_key_empty", "API key is empty"),
-        "invalid_authentication": _problem(401, "invalid_authentication", "Invalid authentication"),
-        "insufficient_quota": _problem(429, "insufficient_quota", "Insufficient account balance"),
-        "rate_limit_exceeded": _problem(429, "rate_limit_exceeded", "Rate limit reached for requests"),
-        "internal_error": _problem(500, "internal_error", "Internal server error"),
+        "invalid_request_error": typed(400, "invalid_request_error", "请求参数错误"),
+        "model": typed(400, "invalid_request_error", "model not found"),
+        "length": typed(400, "invalid_request_error", "input length exceeds the maximum context length of the model"),
+        "sensitive": typed(400, "content_filter", "输入内容包含敏感信息 (sensitive)"),
+        "invalid_api_key": typed(401, "invalid_api_key", "Incorrect API key provided"),
+        "api_key_empty": typed(401, "api_key_empty", "API key is empty"),
+        "invalid_authentication": typed(401, "invalid_authentication", "Invalid authentication"),
+        "insufficient_quota": typed(429, "insufficient_quota", "Insufficient account balance"),
+        "rate_limit_exceeded": typed(429, "rate_limit_exceeded", "Rate limit reached for requests"),
+        "internal_error": typed(500, "internal_error", "Internal server error"),
     }
     kinds = {
         "auth": "invalid_api_key",

@@ -6,22 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from .._checks import (
-    NAMED_TOOL,
-    STREAM_OPTIONS,
-    Check,
-    Either,
-    Flag,
-    Integer,
-    ListOf,
-    Number,
-    OneOf,
-    Shape,
-    Text,
-    function_tool,
-)
+from .._checks import Check, Either, Flag, Integer, ListOf, Number, OneOf, Shape, Text, function_tool
 from .._exchange import Problem, Whole
 from .._openai import Chat, Model, OpenAILike
+from .._openai_checks import STREAM_OPTIONS, TOOL_CHOICE
 from .._script import Answer, Tokens
 
 _ECHO = "The `reasoning_content` in the thinking mode must be passed back to the API."
@@ -79,7 +67,7 @@ class Played(OpenAILike):
         "stop": Either(Text(), ListOf(Text(), high=16)),
         "response_format": Shape({"type": OneOf("text", "json_object")}),
         "tools": ListOf(function_tool(more={"strict?": Flag()}), high=128),
-        "tool_choice": Either(OneOf("none", "auto", "required"), NAMED_TOOL),
+        "tool_choice": TOOL_CHOICE,
         "logprobs": Flag(),
         "top_logprobs": Integer(0, 20),
         "stream_options": STREAM_OPTIONS,

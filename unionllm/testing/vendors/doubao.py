@@ -6,22 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from .._checks import (
-    NAMED_TOOL,
-    Anything,
-    Check,
-    Either,
-    Flag,
-    Integer,
-    ListOf,
-    Number,
-    OneOf,
-    Shape,
-    Text,
-    function_tool,
-)
+from .._checks import Anything, Check, Either, Flag, Integer, ListOf, Number, OneOf, Shape, Text, function_tool
 from .._exchange import Incoming, Problem
 from .._openai import Chat, Model, OpenAILike
+from .._openai_checks import TOOL_CHOICE
 from .._script import Answer, Tokens
 
 _MEDIA = frozenset({"image_url", "video_url", "input_audio"})
@@ -142,7 +130,7 @@ class Played(OpenAILike):
         "top_logprobs": Integer(0, 20),
         "n": Integer(1, 16),
         "tools": ListOf(function_tool(more={"strict?": Flag()})),
-        "tool_choice": Either(OneOf("none", "auto", "required"), NAMED_TOOL),
+        "tool_choice": TOOL_CHOICE,
         "parallel_tool_calls": Flag(),
         "response_format": Either(
             Shape({"type": OneOf("text", "json_object")}),

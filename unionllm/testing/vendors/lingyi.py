@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from .._checks import NAMED_TOOL, STOP, STREAM_OPTIONS, Check, Either, Integer, ListOf, Number, OneOf, function_tool
+from .._checks import Check, Integer, ListOf, Number, function_tool
 from .._exchange import Problem
 from .._openai import Model, OpenAILike
+from .._openai_checks import STOP, STREAM_OPTIONS, TOOL_CHOICE
 
 _VISION = frozenset({"image_url"})
 _NO_TOOLS: dict[str, Check | None] = {"tools": None, "tool_choice": None}
@@ -59,7 +60,7 @@ class Played(OpenAILike):
         "stop": STOP,
         "stream_options": STREAM_OPTIONS,
         "tools": ListOf(function_tool()),
-        "tool_choice": Either(OneOf("auto", "none", "required"), NAMED_TOOL),
+        "tool_choice": TOOL_CHOICE,
     }
     list_roles = frozenset({"user"})
     usage_at = "finish"

@@ -5,20 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from .._checks import (
-    STREAM_OPTIONS,
-    Check,
-    Either,
-    Flag,
-    Integer,
-    ListOf,
-    Number,
-    OneOf,
-    Shape,
-    function_tool,
-)
+from .._checks import Check, Either, Flag, Integer, ListOf, Number, OneOf, Shape, function_tool
 from .._exchange import Incoming, Problem, Refusal, Reply, Whole, as_json
 from .._openai import Chat, Model, OpenAILike
+from .._openai_checks import STREAM_OPTIONS
 from .._script import Answer, Desk, Tokens
 
 _NATIVE, _COMPATIBLE = "/text/chatcompletion_v2", "/chat/completions"

@@ -6,23 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from .._checks import (
-    NAMED_TOOL,
-    STREAM_OPTIONS,
-    Check,
-    Either,
-    Fixed,
-    Flag,
-    Integer,
-    ListOf,
-    Number,
-    OneOf,
-    Shape,
-    Text,
-    function_tool,
-)
-from .._exchange import Problem
+from .._checks import NAMED_TOOL, Check, Either, Fixed, Flag, Integer, ListOf, Number, OneOf, Shape, Text, function_tool
+from .._exchange import typed
 from .._openai import Chat, Model, OpenAILike
+from .._openai_checks import STREAM_OPTIONS
 from .._script import Answer, Tokens
 
 _ECHO = "thinking is enabled but reasoning_content is missing in assistant tool call message"
@@ -49,10 +36,6 @@ _FIXED: dict[str, Check | None] = {
 }
 
 
-def _problem(status: int, kind: str, message: str) -> Problem:
-    return Problem(status=status, type=kind, message=message)
-
-
 class Played(OpenAILike):
     """Fixed sampling values from k2.5 on, media as data or ms:// only, usage inside the last choice."""
 
@@ -61,30 +44,26 @@ class Played(OpenAILike):
     more_bases = ("/coding/v1",)
     test_credentials = {"api_key": "sk-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKL"}
     problems = {
-        "content_filter": _problem(
-            400, "content_filter", "The request was rejected because it was considered high risk"
-        ),
-        "invalid_request_error": _problem(400, "invalid_request_error", "Invalid request"),
-        "context": _problem(
+        "content_filter": typed(400, "content_filter", "The request was rejected because it was considered high risk"),
+        "invalid_request_error": typed(400, "invalid_request_error", "Invalid request"),
+        "context": typed(
             400, "invalid_request_error", "Invalid request: Your request exceeded model token limit: 262144"
         ),
-        "invalid_authentication_error": _problem(401, "invalid_authentication_error", "Invalid Authentication"),
-        "incorrect_api_key_error": _problem(401, "incorrect_api_key_error", "Incorrect API key provided"),
-        "permission_denied_error": _problem(403, "permission_denied_error", "Permission denied"),
-        "resource_not_found_error": _problem(
-            404, "resource_not_found_error", "Not found the model or Permission denied"
-        ),
-        "exceeded_current_quota_error": _problem(
+        "invalid_authentication_error": typed(401, "invalid_authentication_error", "Invalid Authentication"),
+        "incorrect_api_key_error": typed(401, "incorrect_api_key_error", "Incorrect API key provided"),
+        "permission_denied_error": typed(403, "permission_denied_error", "Permission denied"),
+        "resource_not_found_error": typed(404, "resource_not_found_error", "Not found the model or Permission denied"),
+        "exceeded_current_quota_error": typed(
             429, "exceeded_current_quota_error", "Your account is suspended, please check your plan and billing details"
         ),
-        "rate_limit_reached_error": _problem(
+        "rate_limit_reached_error": typed(
             429,
             "rate_limit_reached_error",
             "Your account reached max organization concurrency: 1, please try again after 1 seconds",
         ),
-        "engine_overloaded_error": _problem(429, "engine_overloaded_error", "The engine is currently overloaded"),
-        "server_error": _problem(500, "server_error", "Internal server error"),
-        "unexpected_output": _problem(500, "unexpected_output", "Invalid state transition"),
+        "engine_overloaded_error": typed(429, "engine_overloaded_error", "The engine is currently overloaded"),
+        "server_error": typed(500, "server_error", "Internal server error"),
+        "unexpected_output": typed(500, "unexpected_output", "Invalid state transition"),
     }
     kinds = {
         "auth": "invalid_authentication_error",

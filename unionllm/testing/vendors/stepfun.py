@@ -5,22 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from .._checks import (
-    STOP,
-    STREAM_OPTIONS,
-    Check,
-    Either,
-    Integer,
-    ListOf,
-    Number,
-    OneOf,
-    Shape,
-    Text,
-    function_tool,
-    mapping,
-)
-from .._exchange import Problem
+from .._checks import Check, Either, Integer, ListOf, Number, OneOf, Shape, Text, function_tool, mapping
+from .._exchange import typed
 from .._openai import Chat, Model, OpenAILike
+from .._openai_checks import STOP, STREAM_OPTIONS
 from .._script import Answer, Tokens
 
 _MEDIA = frozenset({"image_url", "video_url"})
@@ -38,10 +26,6 @@ _THINKING: dict[str, Check | None] = {
 _NO_THINKING: dict[str, Check | None] = {"reasoning_effort": None, "reasoning_format": None}
 
 
-def _problem(status: int, kind: str, message: str) -> Problem:
-    return Problem(status=status, type=kind, message=message)
-
-
 class Played(OpenAILike):
     """Thoughts stand in ``reasoning`` unless asked for elsewhere, 451 is moderation, usage on every event."""
 
@@ -50,17 +34,17 @@ class Played(OpenAILike):
     more_bases = ("/step_plan/v1",)
     test_credentials = {"api_key": "3Stepfun0Made1Up2Key4For5Tests6Only7"}
     problems = {
-        "400": _problem(400, "request_params_invalid", "request params invalid"),
-        "image": _problem(400, "request_params_invalid", "failed to download the image"),
-        "model": _problem(400, "model_not_found", "model does not exist or you do not have access to it"),
-        "context": _problem(400, "request_params_invalid", "the prompt is longer than the context of the model"),
-        "401": _problem(401, "invalid_api_key", "Incorrect API key provided"),
-        "402": _problem(402, "insufficient_balance", "account balance is insufficient"),
-        "404": _problem(404, "not_found", "the requested path does not exist"),
-        "429": _problem(429, "rate_limited", "request rate limit exceeded"),
-        "451": _problem(451, "censorship_blocked", "the content is blocked by the moderation"),
-        "500": _problem(500, "internal_error", "internal server error"),
-        "503": _problem(503, "engine_overloaded", "the engine is overloaded, please try again later"),
+        "400": typed(400, "request_params_invalid", "request params invalid"),
+        "image": typed(400, "request_params_invalid", "failed to download the image"),
+        "model": typed(400, "model_not_found", "model does not exist or you do not have access to it"),
+        "context": typed(400, "request_params_invalid", "the prompt is longer than the context of the model"),
+        "401": typed(401, "invalid_api_key", "Incorrect API key provided"),
+        "402": typed(402, "insufficient_balance", "account balance is insufficient"),
+        "404": typed(404, "not_found", "the requested path does not exist"),
+        "429": typed(429, "rate_limited", "request rate limit exceeded"),
+        "451": typed(451, "censorship_blocked", "the content is blocked by the moderation"),
+        "500": typed(500, "internal_error", "internal server error"),
+        "503": typed(503, "engine_overloaded", "the engine is overloaded, please try again later"),
     }
     kinds = {
         "auth": "401",

@@ -7,22 +7,10 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any, ClassVar
 
-from .._checks import (
-    NAMED_TOOL,
-    Anything,
-    Check,
-    Either,
-    Flag,
-    Integer,
-    ListOf,
-    Number,
-    OneOf,
-    Shape,
-    Text,
-    function_tool,
-)
+from .._checks import Anything, Check, Either, Flag, Integer, ListOf, Number, OneOf, Shape, Text, function_tool
 from .._exchange import Incoming, Problem, Refusal, Reply, Streamed, as_json, encode_json
 from .._openai import Chat, Model, OpenAILike
+from .._openai_checks import TOOL_CHOICE
 from .._script import Answer, Desk
 from . import _wenxin_auth as auth
 from . import _wenxin_v1 as v1
@@ -123,7 +111,7 @@ class Played(OpenAILike):
             Shape({"type": OneOf("json_schema"), "json_schema": Shape({"schema": Shape({})})}),
         ),
         "tools": ListOf(function_tool()),
-        "tool_choice": Either(OneOf("auto", "none", "required"), NAMED_TOOL),
+        "tool_choice": TOOL_CHOICE,
         "parallel_tool_calls": Flag(),
         "stream_options": Shape({"include_usage?": Flag(), "chunk_include_usage?": Flag()}),
         "user": Text(),
