@@ -23,6 +23,9 @@ _SAID: list[dict[str, Any]] = [
     {"text": "不客气，再见。"},
 ]
 
+#: Where a platform tells its sources only when it is asked to.
+OPTIONS: dict[str, dict[str, Any]] = {"bailian_app": {"doc_reference_type": "simple"}}
+
 
 def typed_questions() -> Iterator[str]:
     """Questions of whoever sits at the terminal, until an empty line."""
@@ -63,7 +66,7 @@ def main(platform: str, *words: str) -> None:
     given = [word for word in words if word != "--offline"]
     questions: Iterable[str] = given or typed_questions()
     if not offline:
-        with UnionLLM(provider=platform, user="support-bot") as client:
+        with UnionLLM(provider=platform, user="support-bot", **OPTIONS.get(platform, {})) as client:
             converse(client, questions)
         return
     from unionllm.testing import VendorServer
@@ -72,7 +75,7 @@ def main(platform: str, *words: str) -> None:
         for answer in _SAID:
             server.reply(vendor=platform, **answer)
         arguments = {"model": server.vendor(platform).examples["chat"], **server.arguments(platform)}
-        with UnionLLM(**arguments, user="support-bot") as client:
+        with UnionLLM(**arguments, user="support-bot", **OPTIONS.get(platform, {})) as client:
             converse(client, questions)
 
 

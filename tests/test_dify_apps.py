@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import time
 from typing import Any
 
 import pytest
-from server import ScriptedServer
+from server import Pause, ScriptedServer
 
 from unionllm import (
     AuthenticationError,
@@ -16,6 +18,7 @@ from unionllm import (
     NotFoundError,
     Stream,
     UnionLLM,
+    aunionchat,
     unionchat,
 )
 from unionllm._protocols import agent_turns
@@ -178,8 +181,10 @@ def test_a_file_is_left_for_the_same_user(vendor_server: VendorServer) -> None:
 def test_a_file_without_a_word_is_no_question(vendor_server: VendorServer) -> None:
     part = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
 
-    with pytest.raises(BadRequestError, match="put a text part beside it"):
+    with pytest.raises(BadRequestError, match="Put a text part beside"):
         unionchat(**to(vendor_server, messages=[{"role": "user", "content": [part]}]))
+
+    assert vendor_server.requests == [] or [request.path for request in vendor_server.requests] == ["/v1/info"]
 
 
 def test_a_flow_that_fails_ends_in_an_error_that_holds_its_text(vendor_server: VendorServer) -> None:
@@ -193,3 +198,170 @@ def test_a_flow_that_fails_ends_in_an_error_that_holds_its_text(vendor_server: V
         list(unionchat(**to(vendor_server, "advanced-chat", stream=True)))
     assert caught.value.partial is not None
     assert caught.value.partial.choices[0].message.content == "一二三"
+
+
+@pytest.mark.parametrize("mode", ["workflow", "completion"])
+def test_first_calls_at_once_all_find_their_place(mode: str, vendor_server: VendorServer) -> None:
+    async def ask() -> list[Any]:
+        return await asyncio.gather(*(aunionchat(**to(vendor_server, mode)) for _ in range(8)))
+
+    assert [answer.choices[0].message.content for answer in asyncio.run(ask())] == ["收到：你好"] * 8
+
+
+def scripted(server: ScriptedServer, *events: dict[str, Any], **call: Any) -> Any:
+    """What a stream of these events is read as."""
+    ids = {"task_id": "t1", "message_id": "m1", "conversation_id": "c1"}
+    server.reply(chunks=["".join(f"data: {json.dumps({**ids, **event})}\n\n" for event in events).encode()])
+    arguments: dict[str, Any] = {
+        "provider": "dify",
+        "api_key": "app-1",
+        "base_url": f"{server.url}/v1",
+        "max_retries": 0,
+    }
+    stream = unionchat(**{**arguments, "messages": MESSAGES, "stream": True, **call})
+    list(stream)
+    return stream.response
+
+
+_SAID = {"event": "message", "answer": "你好世界"}
+_END = {"event": "message_end", "metadata": {"usage": {"prompt_tokens": 1, "completion_tokens": 2}}}
+_FLOW = {"event": "workflow_finished", "data": {"status": "succeeded", "outputs": {"answer": "你好世界"}}}
+_REPLACED = {"event": "message_replace", "answer": "换", "reason": "output_moderation"}
+
+
+@pytest.mark.parametrize(
+    ("events", "text", "finish"),
+    [
+        ([_SAID, _FLOW, _REPLACED, _END], "换", "content_filter"),
+        ([_SAID, _REPLACED, _END, _FLOW], "换", "content_filter"),
+        ([_REPLACED, _FLOW], "换", "content_filter"),
+        ([_FLOW, _SAID, _END], "你好世界", "stop"),
+        ([_SAID, _END, _FLOW, _END], "你好世界", "stop"),
+        ([{"event": "text_chunk", "data": {"text": "<think>想</think>好"}}, _FLOW], "好", "stop"),
+    ],
+)
+def test_events_of_a_flow_may_come_in_any_order(
+    events: list[dict[str, Any]], text: str, finish: str, server: ScriptedServer
+) -> None:
+    answer = scripted(server, *events)
+
+    assert (answer.choices[0].message.content, answer.choices[0].finish_reason) == (text, finish)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"event": "message_end", "metadata": {"retriever_resources": [None, {"content": 5, "score": "high"}]}},
+        {"event": "message_end", "metadata": {"usage": "n/a"}},
+        {"event": "message_end", "metadata": "x"},
+        {"event": "message_end", "metadata": {"usage": {"total_price": "1", "total_cost": 2, "prompt_tokens": "10"}}},
+        {"event": "node_finished", "data": None},
+        {"event": "node_finished", "data": {"outputs": "x", "process_data": 5, "title": 5, "elapsed_time": "fast"}},
+        {"event": "text_chunk", "data": None},
+        {"event": "human_input_required", "data": None},
+        {"event": "agent_thought", "id": 7, "tool": ["a"], "tool_input": "NaN"},
+        {"event": "workflow_finished", "data": {"status": "succeeded", "outputs": ["x"]}},
+    ],
+    ids=str,
+)
+def test_an_odd_detail_does_not_cost_the_answer(event: dict[str, Any], server: ScriptedServer) -> None:
+    answer = scripted(server, _SAID, event, _END)
+
+    assert answer.choices[0].message.content == "你好世界"
+    told = answer.to_dict()
+    json.dumps(told, allow_nan=False)
+    assert type(answer)(**told).to_dict() == told
+
+
+def test_silence_after_the_end_is_no_failure(server: ScriptedServer) -> None:
+    events = [_SAID, _END]
+    server.reply(sse=[*({"conversation_id": "c1", **event} for event in events), Pause(20)])
+    started = time.monotonic()
+    call: dict[str, Any] = {"provider": "dify", "api_key": "app-1", "base_url": f"{server.url}/v1"}
+
+    stream = unionchat(**call, messages=MESSAGES, stream=True, timeout={"idle": 0.3})
+
+    assert "".join(stream.text()) == "你好世界"
+    assert time.monotonic() - started < 10
+
+
+def test_what_belongs_to_an_app_does_not_travel(vendor_server: VendorServer) -> None:
+    mine = {"conversation_id": "c", "inputs": {"secret": "42"}, "suggestions": True, "app_type": "chat", "user": "li"}
+    vendor_server.fault("server", vendor="dify")
+    other = {**vendor_server.arguments("deepseek"), "model": "deepseek-v4-flash"}
+    answer = unionchat(**to(vendor_server, **mine, max_retries=0, fallbacks=[other]))
+
+    assert answer.provider == "deepseek"
+    assert json.loads(vendor_server.requests[-1].body).keys() == {"model", "messages", "user_id"}
+
+
+def test_another_key_is_another_app(vendor_server: VendorServer) -> None:
+    with UnionLLM(**{**to(vendor_server), "conversation_id": "conversation-of-the-first"}) as client:
+        played: Any = vendor_server.vendor("dify")
+        answer = client.chat(messages=MESSAGES, api_key=played.app_key("advanced-chat"))
+
+    assert answer.conversation_id != "conversation-of-the-first"
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"app_type": "workflow", "conversation_id": "c"}, "conversation_id"),
+        ({"app_type": "workflow", "inputs": {"query": "q"}}, "messages[0]"),
+        ({"app_type": "chat", "input_key": "q"}, "input_key"),
+        ({"user": "a", "user_id": "b"}, "user_id"),
+        ({"response_mode": "sometimes"}, "response_mode"),
+    ],
+    ids=str,
+)
+def test_nothing_is_left_out_without_a_trace(given: dict[str, Any], named: str, vendor_server: VendorServer) -> None:
+    mode = "workflow" if given.get("app_type") == "workflow" else "chat"
+    answer = unionchat(**to(vendor_server, mode, **given))
+
+    assert named in [change.parameter for change in answer.adaptations or ()]
+    with pytest.raises(BadRequestError):
+        unionchat(**to(vendor_server, mode, **given, param_policy="strict"))
+
+
+@pytest.mark.parametrize("given", [{"inputs": "abc"}, {"inputs": ["a"]}, {"files": 5}, {"files": "abc"}], ids=str)
+def test_what_cannot_be_read_is_refused_here(given: dict[str, Any], vendor_server: VendorServer) -> None:
+    with pytest.raises(BadRequestError, match="must be a"):
+        unionchat(**to(vendor_server, app_type="completion", **given))
+
+    assert vendor_server.requests == []
+
+
+@pytest.mark.parametrize("url", ["/data/reports/summaries1", "data:image/png;base64,", "data:a\r\nb: c;base64,QUJD"])
+def test_what_is_no_medium_is_refused_here(url: str, vendor_server: VendorServer) -> None:
+    parts = [{"type": "text", "text": "看"}, {"type": "image_url", "image_url": {"url": url}}]
+
+    with pytest.raises(BadRequestError, match="path of a file is never opened"):
+        unionchat(**to(vendor_server, messages=[{"role": "user", "content": parts}]))
+
+    assert vendor_server.requests == []
+
+
+def test_a_file_is_left_once_for_all_tries(vendor_server: VendorServer) -> None:
+    part = {"type": "input_audio", "input_audio": {"data": "UklGRiQAAABXQVZFZm10", "format": "wav"}}
+    messages = [{"role": "user", "content": [{"type": "text", "text": "听"}, part]}]
+    for _ in range(2):
+        vendor_server.fault("too_many_requests", vendor="dify", retry_after=0)
+
+    unionchat(**to(vendor_server, messages=messages, max_retries=2))
+
+    assert paths(vendor_server) == ["/files/upload", *["/chat-messages"] * 3]
+
+
+def test_a_path_cannot_be_written_into_an_id(server: ScriptedServer) -> None:
+    server.reply(json={"task_id": "t", "workflow_run_id": "r", "data": {"status": "succeeded", "outputs": {"a": "b"}}})
+    call: dict[str, Any] = {"provider": "dify", "api_key": "app-1", "base_url": f"{server.url}/v1"}
+    unionchat(**call, messages=MESSAGES, app_type="workflow", workflow_id="../../v1/files/upload?x=")
+
+    assert server.requests[0].path.startswith("/v1/workflows/..%2F") or "%2F" in server.requests[0].path
+
+
+def test_a_gateway_that_streams_unasked_is_read(server: ScriptedServer) -> None:
+    server.reply(sse=[{"conversation_id": "c1", **_SAID}, {"conversation_id": "c1", **_END}])
+    call: dict[str, Any] = {"provider": "dify", "api_key": "app-1", "base_url": f"{server.url}/v1"}
+
+    assert unionchat(**call, messages=MESSAGES).choices[0].message.content == "你好世界"

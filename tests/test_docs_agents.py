@@ -38,7 +38,7 @@ RUNS: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
         [{"text": "Hello"}, {"text": "三天。", "usage": {"prompt": 9, "completion": 7}}],
         ["Hello", "三天。 16"],
     ),
-    "docs/providers/adp": ([_SAID, {"text": "三天。"}], ["七天内都可以。", "1 退货.md ", "三天。"]),
+    "docs/providers/adp": ([_SAID, {"text": "三天。"}], ["七天内都可以。", "1 退货.md None", "三天。"]),
 }
 _CASES = [page for page in OURS if stem(page) in AGENT_PAGES]
 

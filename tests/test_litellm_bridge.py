@@ -117,7 +117,7 @@ def test_bad_versions_of_litellm_are_refused_before_they_are_imported(version: s
     said = run_script(code).stdout
     assert version in said
     assert reason in said
-    assert "litellm>=1.94,!=1.106.*" in said
+    assert "litellm>=1.105,!=1.106.*" in said
     assert said.endswith("False\n")
 
 

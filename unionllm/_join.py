@@ -134,6 +134,7 @@ class Joiner:
     def __init__(self) -> None:
         self._choices: dict[int, _ChoiceParts] = {}
         self._fields: dict[str, Any] = {}
+        self._steps: dict[str | int, Step] = {}
         self._last: OpenAIObject | None = None
 
     def add(self, chunk: ModelResponseChunk) -> None:
@@ -153,7 +154,9 @@ class Joiner:
             if value is not None:
                 self._fields[name] = value
         if chunk.steps:
-            self._fields["steps"] = merge_steps(self._fields.get("steps") or [], chunk.steps)
+            for step in chunk.steps:
+                # One that is told of again takes its earlier place.
+                self._steps[step.id if step.id is not None else len(self._steps)] = step
         self._fields.update(chunk.model_extra or {})
 
     def response(self) -> ModelResponse | None:
@@ -161,19 +164,7 @@ class Joiner:
         if self._last is None:
             return None
         choices = [self._choices[index].join(index) for index in sorted(self._choices)]
-        return ModelResponse(choices=choices, **self._fields)
-
-
-def merge_steps(known: list[Step], new: list[Step]) -> list[Step]:
-    """Steps in their order; one that is told of again takes its earlier place."""
-    merged = list(known)
-    for step in new:
-        place = next((n for n, old in enumerate(merged) if step.id is not None and old.id == step.id), None)
-        if place is None:
-            merged.append(step)
-        else:
-            merged[place] = step
-    return merged
+        return ModelResponse(choices=choices, steps=list(self._steps.values()) or None, **self._fields)
 
 
 def _merge(kept: dict[str, Any], new: dict[str, Any]) -> None:

@@ -21,7 +21,8 @@ class ChatRequest:
 
     ``messages`` are plain dicts copied from the caller's; an adapter that changes one copies it first. ``params`` holds
     OpenAI's parameters and the vendor's own, never None, never a credential. ``now`` (Unix seconds) and ``make_id`` are
-    inputs, so that signing and made-up ids need no clock.
+    inputs, so that signing and made-up ids need no clock. ``memory`` is one dict for
+    all tries of the call.
     """
 
     provider: str
@@ -39,6 +40,7 @@ class ChatRequest:
     adaptations: tuple[Adaptation, ...] = ()
     now: float = 0.0
     make_id: Callable[[], str] = field(default=lambda: "chatcmpl-0", repr=False)
+    memory: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -305,14 +305,20 @@ def provider_of(args: Mapping[str, Any]) -> str:
     return name.lower() if found is None else found.adapter.spec.name
 
 
-def _credential_names(provider: str) -> set[str]:
-    """What a provider of ours wants to know of its callers, under names of its own."""
+def _own_names(provider: str, given: Iterable[str]) -> set[str]:
+    """Of these arguments, those that mean nothing to anyone but that provider: its credentials, its apps' inputs."""
     found = _registry.find(provider)
-    return set() if found is None else {credential.name for credential in found.adapter.spec.credentials}
+    if found is None:
+        return set()
+    spec = found.adapter.spec
+    shared = set(given) if spec.shares is None else spec.shares | OPTIONS
+    return {credential.name for credential in spec.credentials} | (set(given) - shared)
 
 
 #: Spellings of one thing: whichever of them is given later replaces them all.
 _SAME_THING = (frozenset(KEY_SPELLINGS), frozenset({"api_base", "base_url", "endpoint_url", "region"}))
+#: What one app of a platform knows, and another one, with a key or address of its own, does not.
+_OF_ONE_APP = frozenset({"chatId", "chat_id", "conversation_id", "session_id", "workflow_id"})
 #: What belongs to one provider alone, beside its credentials.
 _OF_ONE_PROVIDER = frozenset({"extra_body", "extra_headers", "extra_query", "protocol"}).union(*_SAME_THING)
 
@@ -324,9 +330,9 @@ def merge_args(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any
     kept = dict(base)
     for group in _SAME_THING:
         if any(own.get(name) is not None for name in group):
-            kept = {name: value for name, value in kept.items() if name not in group}
+            kept = {name: value for name, value in kept.items() if name not in group | _OF_ONE_APP}
     if is_other:
-        foreign = _OF_ONE_PROVIDER | CREDENTIAL_NAMES | _credential_names(provider_of(base))
+        foreign = _OF_ONE_PROVIDER | CREDENTIAL_NAMES | _own_names(provider_of(base), kept)
         kept = {name: value for name, value in kept.items() if name not in foreign and not name.isupper()}
     return {**kept, **own}
 

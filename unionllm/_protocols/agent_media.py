@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import mimetypes
+import re
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
@@ -31,6 +32,7 @@ _DOCUMENTS = frozenset(
 )
 #: A text of fewer characters is no file in base64, but some other word.
 _SHORTEST = 16
+_MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,7 @@ def read_medium(part: JSONObject, where: str) -> Medium:
         return Medium(kind=shows, name=name, file_id=str(told["file_id"]))
     names = ("url", "file_url", "image_url", "file_data", "data")
     found = next((told[key] for key in names if told.get(key) and isinstance(told[key], str)), "")
-    if found.startswith(("http://", "https://")):
+    if found[:8].lower().startswith(("http://", "https://")):
         name = name or _name_of(found)
         return Medium(kind=_KINDS[kind] or kind_of(name, ""), name=name, url=found)
     media_type, data = _decoded(found, where)
@@ -100,7 +102,7 @@ def _made_name(kind: str, media_type: str) -> str:
 def _guess(kind: str, told: JSONObject, name: str) -> str:
     """The media type of data that does not tell its own."""
     form = told.get("format")
-    if kind == "input_audio" and isinstance(form, str):
+    if kind == "input_audio" and isinstance(form, str) and _MEDIA_TYPE.fullmatch(f"audio/{form}"):
         return f"audio/{form}"
     usual = "image/png" if _KINDS[kind] == "image" else "application/octet-stream"
     return mimetypes.guess_type(name)[0] or usual
@@ -111,19 +113,25 @@ def _decoded(text: str, where: str) -> tuple[str, bytes]:
     if text.startswith("data:") and "," in text:
         head, _, body = text[5:].partition(",")
         media_type = head.partition(";")[0]
-        if head.endswith(";base64"):
+        if media_type and not _MEDIA_TYPE.fullmatch(media_type):
+            raise _no_medium(where)
+        if head.lower().endswith(";base64"):
             return media_type, _from_base64(unquote(body), where)
         return media_type, unquote_to_bytes(body)
-    if len(text) < _SHORTEST:
+    # A path may be made of the letters of base64; but of files that are sent so, only a JPEG begins like one.
+    if len(text) < _SHORTEST or (text.startswith("/") and not text.startswith("/9j/")):
         raise _no_medium(where)
     return "", _from_base64(text, where)
 
 
 def _from_base64(text: str, where: str) -> bytes:
     try:
-        return base64.b64decode("".join(text.split()), validate=True)
+        found = base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
-        raise _no_medium(where) from None
+        found = b""
+    if not found:
+        raise _no_medium(where)
+    return found
 
 
 def _no_medium(where: str) -> BadRequestError:

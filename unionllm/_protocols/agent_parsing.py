@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -62,7 +63,7 @@ class AgentParser(ABC):
         """The object in an event, or the error for an event that holds none."""
         try:
             data = json.loads(event.data)
-        except ValueError:
+        except (ValueError, RecursionError):
             data = None
         if not isinstance(data, dict):
             raise self._agent.unreadable(self._chat, "an event of the stream is no JSON object", event.data)
@@ -76,6 +77,8 @@ class AgentParser(ABC):
 
     def keep(self, **fields: Any) -> None:
         """Remember fields of the last chunk. None is passed over."""
+        if fields.get("context"):
+            fields["context"] = [_tidy_context(one) for one in fields["context"]]
         self._late.update({name: value for name, value in fields.items() if value is not None})
 
     def kept(self, name: str) -> Any:
@@ -115,9 +118,12 @@ class AgentParser(ABC):
     def step(self, step: Step) -> Chunks:
         """A chunk with a step in it. What is not told of a step told of before stays as it was."""
         old = self._steps.get(step.id) if step.id is not None else None
+        step = _tidy_step(step)
         if old is not None:
             told = {name: value for name, value in step if value not in (None, "")}
-            step = old.model_copy(update=told)
+            # What a thought said is no result of the tool that it turned out to be.
+            kept = old if old.type == step.type else old.model_copy(update={"output": None})
+            step = kept.model_copy(update=told)
         if step.id is not None:
             self._steps[step.id] = step
         return (self._chunk({}, {}, steps=[step]),)
@@ -215,25 +221,81 @@ class AgentParser(ABC):
             self._head.setdefault("request_id", told)
 
 
+def _tidy_context(one: Context) -> Context:
+    """A passage with values of the types that it should have, whatever the platform said."""
+    known = one.__dict__
+    known["score"] = _number(known["score"])
+    known["position"] = known["position"] if isinstance(known["position"], int) else None
+    known["id"] = known["id"] if isinstance(known["id"], int) else text_or_none(known["id"])
+    for name in ("content", "document_id", "document_name", "dataset_id", "dataset_name", "segment_id", "url"):
+        known[name] = text_or_none(known[name])
+    return one
+
+
+def _tidy_step(step: Step) -> Step:
+    known = step.__dict__
+    known["elapsed"] = _number(known["elapsed"])
+    for name in ("type", "name", "status", "id"):
+        known[name] = text_or_none(known[name])
+    return step
+
+
+def _number(value: Any) -> float | None:
+    """A number, also one that is written as a text; None for anything else."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value if is_number and math.isfinite(value) else None
+
+
+def text_or_none(value: Any) -> str | None:
+    """A text, whatever the platform made of it; None for nothing."""
+    if value is None or value == "":
+        return None
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def as_object(value: Any) -> JSONObject:
+    """The value, if it is an object; else an empty one: an oddity beside the answer must not cost the answer."""
+    return value if isinstance(value, dict) else {}
+
+
+def objects_in(value: Any) -> list[JSONObject]:
+    """The objects in a list; none if it is no list."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
 def decoded(value: Any) -> Any:
     """The value that a JSON text holds; the text itself if it holds none."""
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
+        return json.loads(value, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         return value or None
 
 
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _count(value: Any) -> int | None:
+    number = _number(value)
+    return int(number) if number is not None and number == int(number) else None
+
+
 def usage_of(prompt: Any, completion: Any, total: Any = None, /, **extra: Any) -> Usage | None:
     """Token counts as a platform tells them; None if it tells none."""
-    counts = [
-        count if isinstance(count, int) and not isinstance(count, bool) else None for count in (prompt, completion)
-    ]
-    whole = total if isinstance(total, int) and not isinstance(total, bool) else None
+    counts = [_count(count) for count in (prompt, completion)]
+    whole = _count(total)
     if whole is None and None not in counts:
         whole = sum(count for count in counts if count is not None)
     told = {name: value for name, value in extra.items() if value is not None}
     if counts == [None, None] and whole is None and not told:
         return None
+    if "cost_unit" in told:
+        told["cost_unit"] = str(told["cost_unit"])
     return Usage.build({"prompt_tokens": counts[0], "completion_tokens": counts[1], "total_tokens": whole}, told)

@@ -52,7 +52,7 @@ def question_alone(
     if not earlier:
         return [question], []
     if history == "render":
-        reason = "the platform takes one question; the earlier turns are written at its head"
+        reason = "the platform takes one question; the texts of the earlier turns are written at its head"
         return [_rendered(earlier, question)], [adaptation(_places(earlier), "replaced", _roles(earlier), None, reason)]
     if not params.get("conversation_id") and name not in _warned:
         _warned.add(name)

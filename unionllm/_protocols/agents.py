@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 from .._join import Joiner
 from .._multipart import multipart
+from .._reader import StreamReader
 from .._wire import Flow, Headers, HttpReply, HttpRequest, OpenStream
 from ..exceptions import APIResponseError, BadRequestError
 from . import means
@@ -23,7 +24,7 @@ from .errors import COMMON_CODES
 from .json_http import JSONVendor, encode_body
 from .openai_compatible import refuse_changes
 from .parameters import adaptation
-from .structured_output import instruction_for
+from .structured_output import instruction_for, is_class
 
 if TYPE_CHECKING:
     from .._request import ChatRequest
@@ -54,6 +55,7 @@ class AgentSpec(ProviderSpec):
         uploads: path below the base URL where files are left; None: the platform takes web addresses alone.
     """
 
+    shares: frozenset[str] | None = OF_MODELS | {"user", "response_format"}
     takes: frozenset[str] = frozenset()
     placeholders: frozenset[str] = frozenset()
     uploads: str | None = None
@@ -79,14 +81,15 @@ class Agent(JSONVendor):
     def prepare(self, chat: ChatRequest) -> ChatRequest:
         """See ``Adapter``."""
         params = dict(chat.params)
-        for name in _USERS:
-            if name in params:
-                params.setdefault("user", params.pop(name))
-                params.pop(name, None)
-        changes = [] if chat.param_policy == "raw" else self._without_model_settings(params)
+        changes = _one_user(params)
+        if chat.param_policy != "raw":
+            changes += self._without_model_settings(params)
         messages, turn_changes = self.turns(replace(chat, params=params), list(chat.messages), params)
-        messages, format_changes = _with_format(params, messages)
-        changes += [*turn_changes, *format_changes, *self.adapt(chat, params, messages)]
+        changes += turn_changes
+        if chat.param_policy != "raw" or is_class(params.get("response_format")):
+            messages, format_changes = _with_format(params, messages)
+            changes += format_changes
+        changes += self.adapt(chat, params, messages)
         for number, message in enumerate(messages):
             self._check_parts(message, f"messages[{number}]")
         if chat.param_policy == "strict":
@@ -162,7 +165,8 @@ class Agent(JSONVendor):
         """See ``Adapter``. Data in messages is left at the platform, if it takes any; the parts then hold its id."""
         if self.spec.uploads is None:
             return chat
-        known: dict[bytes, str] = {}
+        # What one try has left there serves the next one too.
+        known: dict[bytes, str] = chat.memory.setdefault("files", {})
         messages = []
         for number, message in enumerate(chat.messages):
             content = message.get("content")
@@ -206,7 +210,10 @@ class Agent(JSONVendor):
 
     def upload_form(self, chat: ChatRequest, medium: Medium) -> tuple[bytes, str]:
         """The form that a file is left with, and its content type."""
-        return multipart(self.upload_fields(chat), medium.name, medium.data or b"", medium.media_type)
+        try:
+            return multipart(self.upload_fields(chat), medium.name, medium.data or b"", medium.media_type)
+        except ValueError as error:
+            raise BadRequestError(f"{self.spec.name}: a file's name, or the user, is no text ({error}).") from None
 
     def upload_fields(self, chat: ChatRequest) -> dict[str, str]:
         """Fields of the form beside the file."""
@@ -246,8 +253,28 @@ class Agent(JSONVendor):
     def to_response(self, chat: ChatRequest, reply: HttpReply) -> ModelResponse:
         """A whole reply as an answer, or the error that it is."""
         parser = self.chunk_parser(chat)
-        parser.start(reply)
-        return join(parser.read_body(reply))
+        if not reply.headers.get("content-type", "").startswith("text/event-stream") or reply.status >= 300:
+            parser.start(reply)
+            return join(parser.read_body(reply))
+        # Some gateways stream whatever was asked for.
+        reader = StreamReader(parser, reply.status, reply.headers, reply.url)
+        chunks = [*reader.feed(reply.content), *(() if reader.is_done else reader.end())]
+        if reader.failure is not None:
+            raise reader.failure
+        return join(chunks)
+
+
+def _one_user(params: JSONObject) -> list[Adaptation]:
+    """One ``user`` out of its spellings, and ids as the texts that they are. Changes ``params`` in place."""
+    changes = []
+    for name in _USERS:
+        given = params.pop(name, None)
+        if given is not None and params.setdefault("user", given) != given:
+            changes.append(adaptation(name, "dropped", given, None, "user is given too, and means the same"))
+    for name in ("user", "conversation_id"):
+        if params.get(name) is not None:
+            params[name] = str(params[name])
+    return changes
 
 
 def join(chunks: Iterable[ModelResponseChunk]) -> ModelResponse:

@@ -143,6 +143,7 @@ class ProviderSpec:
         embeddings: how texts are embedded; None: the vendor offers none.
         when_unreachable: what else to say when the vendor's own host cannot be reached.
         errors: how the vendor says no.
+        shares: the parameters that another provider may be given too, when it is fallen back to; None: all of them.
     """
 
     name: str
@@ -158,6 +159,7 @@ class ProviderSpec:
     embeddings: EmbeddingFacts | None = None
     when_unreachable: str = ""
     errors: ErrorFacts = field(default_factory=ErrorFacts)
+    shares: frozenset[str] | None = None
 
     @property
     def base_url(self) -> str:

@@ -284,7 +284,7 @@ class OpenAIChunkParser:
             return ()
         try:
             data = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             data = None
         if not isinstance(data, dict):
             raise self._dialect.unreadable(self._chat, "an event of the stream is no JSON object", text)

@@ -6,21 +6,22 @@ decides the path and the body, and is asked for where the caller does not tell.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from .._log import logger
 from .._protocols import means
 from .._protocols.agent_media import media_of
 from .._protocols.agents import Agent, AgentSpec
 from .._protocols.base import Credential, ErrorFacts, ErrorRule, JSONObject, Region, frozen
+from .._protocols.openai_compatible import refuse_changes
 from .._protocols.openai_messages import text_of
 from .._protocols.parameters import adaptation
-from .._protocols.tokens import account_key
 from .._wire import Flow, HttpReply, HttpRequest
 from ..exceptions import APIError, AuthenticationError, BadRequestError
+from . import _dify_apps as apps
 from ._dify_events import DifyParser
 
 if TYPE_CHECKING:
@@ -28,21 +29,10 @@ if TYPE_CHECKING:
     from .._request import ChatRequest
     from ..schema import Adaptation, ModelResponse
 
-_CHAT, _COMPLETION, _WORKFLOW = "/chat-messages", "/completion-messages", "/workflows/run"
-#: Kinds of apps, as ``/info`` and people call them → where they are asked.
-_PATHS = frozen(
-    {
-        **dict.fromkeys(("chat", "chatbot", "agent-chat", "agent", "advanced-chat", "chatflow"), _CHAT),
-        **dict.fromkeys(("completion", "text-generator"), _COMPLETION),
-        "workflow": _WORKFLOW,
-    }
-)
 #: Arguments of ours; all others go into the body as they are.
 _OURS = frozenset({"app_type", "input_key", "response_mode", "suggestions"})
 #: Codes that a key of another kind of app is answered with.
 _WRONG_KIND = ("not_chat_app", "not_workflow_app", "app_unavailable")
-#: Apps whose kind has been learnt, by address and key; more than that are forgotten.
-_MOST_APPS = 1000
 
 
 class Dify(Agent):
@@ -52,8 +42,7 @@ class Dify(Agent):
 
     def __init__(self, spec: AgentSpec) -> None:
         super().__init__(spec)
-        #: Address and key of an app → where it is asked, and whether it answers in streams alone.
-        self._learnt: dict[str, tuple[str, bool]] = {}
+        self._apps = apps.Learnt()
 
     # What the platform is asked.
 
@@ -65,52 +54,64 @@ class Dify(Agent):
                 "key of an app (app-…), from its page API Access. 请使用应用的 API 密钥（app-…），而不是知识库的密钥。"
             )
         kind = chat.params.get("app_type")
-        if kind is not None and kind not in _PATHS:
-            raise BadRequestError(f"dify: app_type={kind!r} is none of {', '.join(_PATHS)}.")
+        if kind is not None and kind not in apps.PATHS:
+            raise BadRequestError(f"dify: app_type={kind!r} is none of {', '.join(apps.PATHS)}.")
         # People forget it, and without it a page of the console answers.
         base_url = chat.base_url if urlsplit(chat.base_url).path else f"{chat.base_url}/v1"
         return super().prepare(replace(chat, base_url=base_url))
 
     def adapt(self, chat: ChatRequest, params: JSONObject, messages: list[JSONObject]) -> list[Adaptation]:
         """See ``Agent``."""
+        if not isinstance(params.get("inputs", {}), Mapping):
+            raise BadRequestError(f"dify: inputs={params['inputs']!r} must be a dict of the app's variables.")
+        if not isinstance(params.get("files", []), (list, tuple)):
+            raise BadRequestError(f"dify: files={params['files']!r} must be a list of Dify's own file objects.")
+        changes = []
+        mode, wanted = params.pop("response_mode", None), "streaming" if chat.stream else "blocking"
+        if mode == "streaming":
+            params["response_mode"] = mode
+        elif mode not in (None, wanted):
+            changes.append(adaptation("response_mode", "replaced", mode, wanted, "stream= says how to answer"))
         if params.get("suggestions") and chat.stream:
             reason = "the platform tells them in a call of its own after the answer: ask without stream=True"
-            return [adaptation("suggestions", "dropped", params.pop("suggestions"), None, reason)]
-        return []
-
-    def _told_path(self, chat: ChatRequest) -> str | None:
-        """Where the caller says that the app is asked; None if nobody says it."""
-        return _PATHS.get(str(chat.params.get("app_type") or chat.model.lower()))
+            changes.append(adaptation("suggestions", "dropped", params.pop("suggestions"), None, reason))
+        path = apps.told_path(chat)
+        return changes if path is None else [*changes, *apps.fit(params, messages, path)]
 
     def chat_request(self, chat: ChatRequest) -> HttpRequest:
         """See ``Agent``."""
-        path = self._told_path(chat) or self._learnt.get(_app(chat), (_CHAT, False))[0]
-        params = {name: value for name, value in chat.params.items() if name not in _OURS}
-        question = chat.messages[-1]
+        path, question = self._apps.path(chat), chat.messages[-1]
         text = text_of(question.get("content"))
-        body: JSONObject = {"inputs": {}, "user": "guest-user", **params}
+        body: JSONObject = {"inputs": {}, **{name: v for name, v in chat.params.items() if name not in _OURS}}
+        body["user"] = apps.user_of(chat)
         body["response_mode"] = "streaming" if chat.stream else "blocking"
         if files := [_file(medium) for medium in media_of(question, f"messages[{len(chat.messages) - 1}]")]:
-            body["files"] = [*files, *(params.get("files") or ())]
-        if path == _CHAT:
-            if not text:
-                raise BadRequestError("dify: a file alone is no question: put a text part beside it.")
+            body["files"] = [*files, *(chat.params.get("files") or ())]
+        if path == apps.CHAT:
             body["query"] = text
         else:
-            key = str(chat.params.get("input_key", "query"))
-            body["inputs"] = {key: text, **(body["inputs"] or {})}
-            body.pop("conversation_id", None)
-        if path == _COMPLETION:
+            body["inputs"] = {str(chat.params.get("input_key", "query")): text, **body["inputs"]}
+        if path == apps.COMPLETION:
             body["query"] = text
-        if path == _WORKFLOW and body.get("workflow_id"):
-            path = f"/workflows/{body.pop('workflow_id')}/run"
+        if path == apps.WORKFLOW and body.get("workflow_id"):
+            path = f"/workflows/{quote(str(body.pop('workflow_id')), safe='')}/run"
         return self.request(chat, path, {**body, **chat.extra_body})
 
     def upload_fields(self, chat: ChatRequest) -> dict[str, str]:
         """See ``Agent``. A file belongs to the user who left it."""
-        return {"user": str(chat.params.get("user", "guest-user"))}
+        return {"user": apps.user_of(chat)}
 
     # The flows.
+
+    def make_ready(self, chat: ChatRequest) -> Flow[ChatRequest]:
+        """See ``Agent``. A file alone is no question to a chat: that is said before it is left there."""
+        question = chat.messages[-1]
+        if not text_of(question.get("content")):
+            is_known = self._apps.knows(chat)
+            path = self._apps.path(chat) if is_known else (yield from self._ask_path(chat)) or apps.CHAT
+            if path == apps.CHAT:
+                raise BadRequestError("dify: the question has no text. Put a text part beside the file.")
+        return (yield from super().make_ready(chat))
 
     def complete(self, chat: ChatRequest) -> Flow[ModelResponse]:
         """See ``Adapter``."""
@@ -125,51 +126,64 @@ class Dify(Agent):
 
     def _at_its_place(self, chat: ChatRequest, ask: Callable[[ChatRequest], Flow[Any]]) -> Flow[Any]:
         """Ask; and if the key turns out to be that of another kind of app, learn its kind and ask there."""
+        asked = self._apps.path(chat)
         try:
-            return (yield from ask(chat))
+            return (yield from ask(self._fitted(chat)))
         except BadRequestError as error:
-            if error.code not in _WRONG_KIND or self._told_path(chat) is not None:
+            if error.code not in _WRONG_KIND or apps.told_path(chat) is not None:
                 raise
             refused = error
+        # Another call may have learnt it meanwhile.
+        path = self._apps.path(chat) if self._apps.path(chat) != asked else (yield from self._ask_path(chat))
+        if path in (None, asked):
+            raise refused
+        return (yield from ask(self._fitted(chat)))
+
+    def _ask_path(self, chat: ChatRequest) -> Flow[str | None]:
+        """Where the app is asked, by what the platform says of it; None if it does not say."""
         try:
             reply = yield self.get(chat, "/info")
-            path = _PATHS.get(str(self.read_json(chat, reply).get("mode")))
+            path = apps.PATHS.get(str(self.read_json(chat, reply).get("mode")))
         except APIError:
-            path = None
-        if path is None or path == self._learnt.get(_app(chat), (_CHAT, False))[0]:
-            raise refused
-        self._learn(chat, path=path)
-        return (yield from ask(chat))
+            return None
+        if path is not None:
+            self._apps.learn(chat, path=path)
+        return path
+
+    def _fitted(self, chat: ChatRequest) -> ChatRequest:
+        """The call as the kind of its app takes it, where that was not known when it was prepared."""
+        if apps.told_path(chat) is not None:
+            return chat
+        params = dict(chat.params)
+        changes = apps.fit(params, chat.messages, self._apps.path(chat))
+        if chat.param_policy == "strict":
+            refuse_changes(self.spec, changes)
+        return replace(chat, params=params, adaptations=(*chat.adaptations, *changes))
 
     def _whole(self, chat: ChatRequest) -> Flow[ModelResponse]:
         """The answer in one piece; agents give it in a stream alone."""
-        only_streams = self._learnt.get(_app(chat), (_CHAT, False))[1]
-        if only_streams or chat.params.get("response_mode") == "streaming":
+        if self._apps.only_streams(chat) or chat.params.get("response_mode") == "streaming":
             return (yield from self.complete_by_stream(chat))
         try:
             reply = yield self.chat_request(chat)
             return self.to_response(chat, reply)
         except BadRequestError as error:
-            if "blocking" not in error.message:
+            if error.code not in ("invalid_param", "bad_request") or "blocking mode" not in error.message:
                 raise
-        self._learn(chat, only_streams=True)
-        return (yield from self.complete_by_stream(chat))
-
-    def _learn(self, chat: ChatRequest, *, path: str | None = None, only_streams: bool | None = None) -> None:
-        app = _app(chat)
-        known = self._learnt.get(app, (_CHAT, False))
-        if len(self._learnt) >= _MOST_APPS:
-            self._learnt.clear()
-        self._learnt[app] = (path or known[0], known[1] if only_streams is None else only_streams)
+        response = yield from self.complete_by_stream(chat)
+        self._apps.learn(chat, only_streams=True)
+        return response
 
     def _suggest(self, chat: ChatRequest, response: ModelResponse) -> Flow[None]:
         """Put questions that the user may ask next into the answer; without them it is still an answer."""
-        user = str(chat.params.get("user", "guest-user"))
+        path = f"/messages/{quote(str(response.message_id), safe='')}/suggested"
         try:
-            reply = yield self.get(chat, f"/messages/{response.message_id}/suggested", user=user)
-            response.suggestions = [str(text) for text in self.read_json(chat, reply).get("data") or ()]
+            reply = yield self.get(chat, path, user=apps.user_of(chat))
+            told = self.read_json(chat, reply).get("data")
         except APIError as error:
             logger.info("dify: no suggestions (%s)", error)
+            return
+        response.suggestions = [text for text in told if isinstance(text, str)] if isinstance(told, list) else None
 
     # What the platform answered.
 
@@ -181,10 +195,6 @@ class Dify(Agent):
         if event is not None and reply is not None and isinstance(status, int) and 400 <= status < 600:
             reply = replace(reply, status=status)
         return super().error(chat, data, reply=reply, event=event)
-
-
-def _app(chat: ChatRequest) -> str:
-    return account_key(chat.base_url, chat.credentials["api_key"])
 
 
 def _file(medium: Any) -> JSONObject:
