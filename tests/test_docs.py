@@ -176,6 +176,10 @@ RUNS: dict[str, list[list[Run]]] = {
         [Run(prints=("2 1", "5"), sends=(EMBEDDED,), path="/embeddings")],
         [Run(prints=("0",), sends=(("zhipuai", {"input": ["你好"]}),), path="/embeddings")],
     ],
+    "docs/scale-out": [
+        [Run(prints=(f"{TEXT} 5",), sends=(ZHIPU,), own_process=True)],
+        [Run(prints=(f"deepseek {TEXT}",), sends=(ZHIPU, FLASH), answer=zhipuai_without_money, own_process=True)],
+    ],
     "docs/providers/zhipuai": [
         [Run(prints=(TEXT,), sends=(("zhipuai", {"thinking": {"type": "disabled"}, "do_sample": False}),))]
     ],
@@ -188,15 +192,7 @@ RUNS: dict[str, list[list[Run]]] = {
     ],
     "docs/providers/lingyi": [[Run(prints=(TEXT, "5"), sends=(("lingyi", {"model": "yi-lightning"}),))]],
     "docs/providers/baichuan": [
-        [
-            Run(
-                prints=(
-                    TEXT,
-                    "model replaced\nwith_search_enhance replaced",
-                ),
-                sends=(("baichuan", BAICHUAN_SEARCHES),),
-            )
-        ]
+        [Run(prints=(TEXT, "model replaced\nwith_search_enhance replaced"), sends=(("baichuan", BAICHUAN_SEARCHES),))]
     ],
     "docs/providers/qwen": [
         [Run(prints=(TEXT, "1"), sends=(("qwen", {"enable_thinking": True, "thinking_budget": 500, "stream": True}),))]

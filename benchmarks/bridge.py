@@ -1,0 +1,186 @@
+"""What the way between unionllm and LiteLLM costs, in both directions, against a server on this machine.
+
+python benchmarks/bridge.py                      a Markdown table, then the same as JSON
+python benchmarks/bridge.py --rounds 9 --calls 200 --chunks 4000
+
+Both ways of a pair are called in turn, in one process, in rounds whose order alternates; a figure is the median of the
+rounds, a ratio the median of the rounds' ratios. The server runs in a process of its own and answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+
+MESSAGES = [{"role": "user", "content": "你好"}]
+_HEAD = {"id": "c-1", "created": 1, "model": "m"}
+_USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+
+
+def _whole() -> bytes:
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "晴，25 度"}}
+    body = json.dumps({**_HEAD, "object": "chat.completion", "choices": [choice], "usage": _USAGE}).encode()
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def _stream(chunks: int) -> bytes:
+    def event(delta: dict[str, Any], end: str | None = None, **more: Any) -> str:
+        choices = [{"index": 0, "delta": delta, "finish_reason": end}]
+        return f"data: {json.dumps({**_HEAD, 'object': 'chat.completion.chunk', 'choices': choices, **more})}\n\n"
+
+    # Not the same text twice: LiteLLM takes a hundred of them for a model that repeats itself.
+    events = [event({"role": "assistant", "content": ""}), *(event({"content": f"{n} "}) for n in range(chunks))]
+    body = "".join([*events, event({}, "stop"), event({}, choices=[], usage=_USAGE), "data: [DONE]\n\n"]).encode()
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def serve(port: Any, chunks: int) -> None:
+    """Answer every request on a free port, which is put into ``port``."""
+    whole, stream = _whole(), _stream(chunks)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await _read_head(reader):
+            length = next((line.split(b":")[1] for line in head.split(b"\r\n") if b"content-length" in line), b"0")
+            request = json.loads(await reader.readexactly(int(length)))
+            writer.write(stream if request.get("stream") else whole)
+            await writer.drain()
+        writer.close()
+
+    async def main() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        port.value = server.sockets[0].getsockname()[1]
+        await server.serve_forever()
+
+    asyncio.run(main())
+
+
+async def _read_head(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return (await reader.readuntil(b"\r\n\r\n")).lower()
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return b""
+
+
+@dataclass
+class Pair:
+    """Two ways to the same answer; ``measured`` is compared with ``bare``."""
+
+    name: str
+    unit: str
+    bare: Callable[[], Any]
+    measured: Callable[[], Any]
+    count: int
+    #: How many units one run of them is.
+    units: int = 1
+
+
+def _seconds(call: Callable[[], Any], count: int, units: int) -> float:
+    begun = time.perf_counter()
+    for _ in range(count):
+        call()
+    return (time.perf_counter() - begun) / (count * units)
+
+
+def measure(pair: Pair, rounds: int) -> dict[str, Any]:
+    """Medians of interleaved rounds."""
+    for call in (pair.bare, pair.measured):
+        call()
+        _seconds(call, max(1, pair.count // 4), 1)
+    bare, measured = [], []
+    for number in range(rounds):
+        order = [(pair.bare, bare), (pair.measured, measured)]
+        for call, times in order if number % 2 == 0 else reversed(order):
+            times.append(_seconds(call, pair.count, pair.units))
+    ratios = [after / before for before, after in zip(bare, measured, strict=True)]
+    return {
+        "name": pair.name,
+        "unit": pair.unit,
+        "bare_us": round(statistics.median(bare) * 1e6, 1),
+        "measured_us": round(statistics.median(measured) * 1e6, 1),
+        "ratio": round(statistics.median(ratios), 2),
+        "ratios": [round(ratio, 2) for ratio in ratios],
+    }
+
+
+def _drain(stream: Any, expected: int) -> None:
+    if sum(1 for _ in stream) < expected:
+        raise SystemExit("a stream was too short: nothing here is to be believed")
+
+
+def pairs(url: str, calls: int, chunks: int) -> list[Pair]:
+    """What is compared."""
+    from unionllm import litellm_plugin, unionchat
+
+    litellm_plugin.register()
+    import litellm
+
+    asked = {"messages": MESSAGES, "api_key": "sk-1", "max_retries": 0}
+    bare: Any = {"model": "openai/m", "api_base": url, **asked}
+    bridge: Any = {"provider": "openai", "model": "m", "base_url": url, **asked}
+    native: Any = {"provider": "deepseek", "model": "deepseek-v4-flash", "base_url": url, **asked}
+    plugin: Any = {"model": "unionllm/deepseek/deepseek-v4-flash", "api_base": url, **asked}
+    options: Any = {"stream": True, "stream_options": {"include_usage": True}}
+
+    there = "unionchat → LiteLLM, over litellm.completion"
+    inside = "litellm.completion → unionllm, over LiteLLM's own openai route"
+    around = "litellm.completion → unionllm, over unionchat"
+
+    def streaming(name: str, before: Callable[[], Any], after: Callable[[], Any]) -> Pair:
+        few = max(1, calls // 50)
+        return Pair(name, "chunk", lambda: _drain(before(), chunks), lambda: _drain(after(), chunks), few, chunks)
+
+    return [
+        Pair(there, "call", lambda: litellm.completion(**bare), lambda: unionchat(**bridge), calls),
+        streaming(there, lambda: litellm.completion(**bare, **options), lambda: unionchat(**bridge, stream=True)),
+        Pair(inside, "call", lambda: litellm.completion(**bare), lambda: litellm.completion(**plugin), calls),
+        streaming(
+            inside, lambda: litellm.completion(**bare, **options), lambda: litellm.completion(**plugin, **options)
+        ),
+        Pair(around, "call", lambda: unionchat(**native), lambda: litellm.completion(**plugin), calls),
+        streaming(around, lambda: unionchat(**native, stream=True), lambda: litellm.completion(**plugin, **options)),
+    ]
+
+
+def main(arguments: list[str]) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--calls", type=int, default=100)
+    parser.add_argument("--chunks", type=int, default=2000)
+    given = parser.parse_args(arguments)
+    context = multiprocessing.get_context("spawn")
+    port = context.Value("i", 0)
+    server = context.Process(target=serve, args=(port, given.chunks), daemon=True)
+    server.start()
+    while not port.value:
+        time.sleep(0.01)
+    try:
+        found = pairs(f"http://127.0.0.1:{port.value}/v1", given.calls, given.chunks)
+        results = [measure(pair, given.rounds) for pair in found]
+    finally:
+        server.terminate()
+        server.join()
+    print("| way | unit | bare | measured | ratio |\n|---|---|---|---|---|")
+    for row in results:
+        print(f"| {row['name']} | {row['unit']} | {row['bare_us']} µs | {row['measured_us']} µs | {row['ratio']} |")
+    print()
+    print(json.dumps({"rounds": given.rounds, "results": results}, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
