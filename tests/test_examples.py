@@ -63,7 +63,9 @@ def test_the_demo_counts_tokens_on_both_ways(demo: str) -> None:
 
 
 #: Agent platforms, and those that speak OpenAI's dialect.
-PLATFORMS = sorted(page.removeprefix("docs/providers/") for page in AGENT_PAGES if "/providers/" in page)
+PLATFORMS = sorted(
+    {"ragflow", *(page.removeprefix("docs/providers/") for page in AGENT_PAGES if "/providers/" in page)}
+)
 #: Those whose API tells no passages, and what it tells instead.
 _SOURCES = {"adp": (2, "退货.md"), "zhipu_app": (0, "")}
 _QUESTIONS = ("怎么退货？", "要多久？", "谢谢")
