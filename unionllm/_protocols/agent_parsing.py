@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,9 @@ from .thoughts import ThinkTags
 if TYPE_CHECKING:
     from .._request import ChatRequest
     from .agents import Agent
+
+#: What is larger is no score, count or time.
+_LARGEST = 1e300
 
 Chunks = Iterable[ModelResponseChunk]
 
@@ -67,7 +69,8 @@ class AgentParser(ABC):
             data = None
         if not isinstance(data, dict):
             raise self._agent.unreadable(self._chat, "an event of the stream is no JSON object", event.data)
-        return data
+        told: JSONObject = without_nulls(data)
+        return told
 
     def know(self, **ids: Any) -> None:
         """Remember ids; they stand on every chunk from now on. Empty ones are passed over, ``id`` counts once."""
@@ -87,14 +90,15 @@ class AgentParser(ABC):
 
     def say(
         self,
-        content: str | None = None,
+        content: Any = None,
         *,
-        reasoning: str | None = None,
+        reasoning: Any = None,
         tool_calls: Sequence[ToolCall] | None = None,
         **extra: Any,
     ) -> Chunks:
         """A chunk with something for the message in it; none if there is nothing."""
         known: JSONObject = {}
+        content, reasoning = text_or_none(content), text_or_none(reasoning)
         if content:
             known["content"] = content
             self._said.add("content")
@@ -169,7 +173,7 @@ class AgentParser(ABC):
 
     def read_body(self, reply: HttpReply) -> Chunks:
         """See ``ChunkParser``."""
-        data = self._agent.read_json(self._chat, reply)
+        data = without_nulls(self._agent.read_json(self._chat, reply))
         try:
             chunks = [*self.read_whole(data), *self.end()]
         except ODD_SHAPES:
@@ -248,7 +252,17 @@ def _number(value: Any) -> float | None:
         except ValueError:
             return None
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return value if is_number and math.isfinite(value) else None
+    # A whole number may be larger than any float.
+    return value if is_number and abs(value) < _LARGEST else None
+
+
+def without_nulls(value: Any) -> Any:
+    """A decoded value whose lists hold no nulls: one that slipped in must not cost what stands beside it."""
+    if isinstance(value, list):
+        return [without_nulls(one) for one in value if one is not None]
+    if isinstance(value, dict):
+        return {name: without_nulls(one) for name, one in value.items()}
+    return value
 
 
 def text_or_none(value: Any) -> str | None:
@@ -282,15 +296,16 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
 
 
-def _count(value: Any) -> int | None:
+def count_of(value: Any) -> int | None:
+    """A whole number, also one written as a text or with a point; None for anything else."""
     number = _number(value)
     return int(number) if number is not None and number == int(number) else None
 
 
 def usage_of(prompt: Any, completion: Any, total: Any = None, /, **extra: Any) -> Usage | None:
     """Token counts as a platform tells them; None if it tells none."""
-    counts = [_count(count) for count in (prompt, completion)]
-    whole = _count(total)
+    counts = [count_of(count) for count in (prompt, completion)]
+    whole = count_of(total)
     if whole is None and None not in counts:
         whole = sum(count for count in counts if count is not None)
     told = {name: value for name, value in extra.items() if value is not None}

@@ -264,6 +264,20 @@ class Agent(JSONVendor):
         return join(chunks)
 
 
+def given_list(name: str, params: JSONObject) -> list[Any]:
+    """A parameter that holds several things; a text is one of them.
+
+    Raises:
+        BadRequestError: it is no list.
+    """
+    given = params.get(name)
+    if given is None or isinstance(given, str):
+        return [given] if given else []
+    if not isinstance(given, (list, tuple)):
+        raise BadRequestError(f"{name}={given!r} must be a list.")
+    return list(given)
+
+
 def _one_user(params: JSONObject) -> list[Adaptation]:
     """One ``user`` out of its spellings, and ids as the texts that they are. Changes ``params`` in place."""
     changes = []

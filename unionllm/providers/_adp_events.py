@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .._protocols.agent_parsing import AgentParser, Chunks, decoded, usage_of
+from .._protocols.agent_parsing import AgentParser, Chunks, as_object, decoded, objects_in, usage_of
 from .._protocols.base import JSONObject
 from ..schema import Context, Step
 
@@ -32,20 +32,20 @@ class ADPParser(AgentParser):
         #: Message and content → the text so far.
         self._texts: dict[tuple[str, Any], str] = {}
         self._kinds: dict[str, Callable[[JSONObject], Chunks]] = {
-            "request_ack": lambda data: self._record(data["RequestAck"]),
-            "response.created": lambda data: self._response(data["Response"]),
+            "request_ack": lambda data: self._record(as_object(data.get("RequestAck"))),
+            "response.created": lambda data: self._response(as_object(data.get("Response"))),
             "message.added": self._message_added,
             "content.added": self._content_added,
             "text.delta": self._delta,
             "text.replace": self._replace,
-            "reference.added": lambda data: self._refer(data["Reference"]),
-            "message.done": lambda data: self._message_done(data["Message"]),
-            "response.completed": lambda data: self._completed(data["Response"]),
+            "reference.added": lambda data: self._refer(as_object(data.get("Reference"))),
+            "message.done": lambda data: self._message_done(as_object(data.get("Message"))),
+            "response.completed": lambda data: self._completed(as_object(data.get("Response"))),
         }
 
     def read(self, event: Event) -> Chunks:
         """See ``AgentParser``. Behind the end stands one more event, which says that this was it."""
-        if self.is_done or not event.data.strip():
+        if self.is_done or event.data.strip() in ("", "null"):
             return ()
         data = self.data_of(event)
         kind = str(data.get("Type") or event.event)
@@ -60,7 +60,7 @@ class ADPParser(AgentParser):
 
     def _record(self, record: JSONObject) -> Chunks:
         self.know(
-            conversation_id=record.get("ConversationId"), request_id=(record.get("ExtraInfo") or {}).get("RequestId")
+            conversation_id=record.get("ConversationId"), request_id=as_object(record.get("ExtraInfo")).get("RequestId")
         )
         return ()
 
@@ -69,7 +69,8 @@ class ADPParser(AgentParser):
         return self._record(record)
 
     def _message_added(self, data: JSONObject) -> Chunks:
-        self._types[str(data["Message"]["MessageId"])] = str(data["Message"].get("Type"))
+        message = as_object(data.get("Message"))
+        self._types[str(message.get("MessageId"))] = str(message.get("Type"))
         return ()
 
     def _content_added(self, data: JSONObject) -> Chunks:
@@ -123,7 +124,7 @@ class ADPParser(AgentParser):
 
     def _message_done(self, message: JSONObject) -> Chunks:
         number, kind = str(message.get("MessageId")), str(message.get("Type"))
-        text = "".join(str(content.get("Text") or "") for content in message.get("Contents") or ())
+        text = "".join(str(content.get("Text") or "") for content in objects_in(message.get("Contents")))
         if kind in _STEPS:
             elapsed = (message.get("ExtraInfo") or {}).get("Elapsed")
             known = {"type": _STEPS[kind], "id": number, "name": message.get("Name"), "output": decoded(text)}
@@ -137,7 +138,7 @@ class ADPParser(AgentParser):
         self._response(record)
         if record.get("Status") == "failed":
             raise self.error({"Error": {"Message": record.get("StatusDesc") or "the response failed"}})
-        told = record.get("StatInfo") or {}
+        told = as_object(record.get("StatInfo"))
         prompt, completion, total = (told.get(f"{name}Tokens") for name in ("Input", "Output", "Total"))
         if total and not prompt and not completion:
             # The sum alone is told.

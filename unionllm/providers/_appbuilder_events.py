@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from .._protocols.agent_parsing import AgentParser, Chunks, decoded, usage_of
+from .._protocols.agent_parsing import AgentParser, Chunks, as_object, count_of, decoded, objects_in, usage_of
 from .._protocols.base import JSONObject
 from ..schema import Context, Function, Step, ToolCall
 
@@ -47,9 +47,10 @@ class AppBuilderParser(AgentParser):
         return chunks
 
     def _end(self) -> None:
-        counts = [[usage.get(name) for usage in self._usage.values()] for name in _COUNTS]
-        sums = [sum(one for one in count if isinstance(one, int)) for count in counts]
-        if self._usage:
+        counts = [[count_of(usage.get(name)) for usage in self._usage.values()] for name in _COUNTS]
+        told = [[one for one in count if one is not None] for count in counts]
+        sums = [sum(count) if count else None for count in told]
+        if any(count is not None for count in sums):
             self.keep(usage=usage_of(*sums, events=list(self._usage.values())))
         self.finish("tool_calls" if self._called else "stop", "interrupt" if self._called else None)
 
@@ -61,7 +62,7 @@ class AppBuilderParser(AgentParser):
         if self._agent.request_id(self._reply) is None:
             self.know(request_id=data.get("request_id"))
         # What was done stands before what is said of it.
-        for item in data.get("content") or ():
+        for item in objects_in(data.get("content")):
             yield from self._item(data, item, event)
         yield from self.say(data.get("answer"))
 
@@ -71,7 +72,7 @@ class AppBuilderParser(AgentParser):
             message = item.get("event_message") or f"{item.get('event_type')} failed"
             raise self.error({"code": code, "message": message, "request_id": data.get("request_id")}, event)
         key = str(item.get("event_id") or item.get("event_type") or "")
-        outputs: JSONObject = item.get("outputs") or {}
+        outputs = as_object(item.get("outputs"))
         if isinstance(item.get("usage"), dict):
             self._usage[key] = item["usage"]
         if status == "interrupt" and item.get("tool_calls"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .._protocols.agent_parsing import AgentParser, Chunks, decoded, usage_of
+from .._protocols.agent_parsing import AgentParser, Chunks, as_object, count_of, decoded, objects_in, usage_of
 from .._protocols.base import JSONObject
 from ..schema import Context, Step
 
@@ -33,7 +33,7 @@ class BailianParser(AgentParser):
         if event.event == "error" or self._agent.is_error(data):
             raise self.error(data, event)
         chunks = self._output(data)
-        word = data["output"].get("finish_reason")
+        word = as_object(data.get("output")).get("finish_reason")
         # It is the word "null" until the end.
         if word not in (None, "", "null"):
             self.finish(_ENDINGS.get(word, "stop"), str(word))
@@ -47,25 +47,25 @@ class BailianParser(AgentParser):
         return chunks
 
     def _output(self, data: JSONObject) -> Chunks:
-        output = data["output"]
+        output = as_object(data.get("output"))
         if data.get("request_id"):
             self.know(id=data["request_id"], request_id=data["request_id"])
         self.know(conversation_id=output.get("session_id"))
-        self._count(data.get("usage") or {})
-        chunks = [*self._thoughts(output.get("thoughts") or ()), *self._node(output.get("workflow_message"))]
+        self._count(as_object(data.get("usage")))
+        chunks = [*self._thoughts(objects_in(output.get("thoughts"))), *self._node(output.get("workflow_message"))]
         found = output.get("doc_references")
         if isinstance(found, list) and (found or self.kept("context") is None):
-            self.keep(context=[_context(number, one) for number, one in enumerate(found, 1)])
+            self.keep(context=[_context(number, one) for number, one in enumerate(objects_in(found), 1)])
         return [*chunks, *self.say(output.get("text"))]
 
     def _count(self, usage: JSONObject) -> None:
         """Tokens of all models together; the answer is the first one's."""
-        models = [model for model in usage.get("models") or () if isinstance(model, dict)]
+        models = objects_in(usage.get("models"))
         if not models:
             return
         if not self._has_begun:
             self.know(model=models[0].get("model_id"))
-        counts = [sum(model.get(name) or 0 for model in models) for name in ("input_tokens", "output_tokens")]
+        counts = [sum(count_of(model.get(name)) or 0 for model in models) for name in ("input_tokens", "output_tokens")]
         self.keep(usage=usage_of(*counts, models=models))
 
     def _thoughts(self, thoughts: Any) -> Chunks:
@@ -83,7 +83,7 @@ class BailianParser(AgentParser):
         if not isinstance(message, dict):
             return ()
         name = str(message.get("node_id") or "")
-        piece = (message.get("message") or {}).get("content")
+        piece = as_object(message.get("message")).get("content")
         if isinstance(piece, str):
             self._said_by[name] = self._said_by.get(name, "") + piece
         known = {

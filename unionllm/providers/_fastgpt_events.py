@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .._protocols.agent_parsing import AgentParser, Chunks, decoded
+from .._protocols.agent_parsing import AgentParser, Chunks, as_object, decoded, objects_in
 from .._protocols.base import JSONObject
 from ..schema import Step
 from ._fastgpt_nodes import Nodes, contexts, quotes_of
@@ -63,11 +63,13 @@ class FastGPTParser(AgentParser):
     def read_whole(self, data: JSONObject) -> Chunks:
         """See ``AgentParser``. An error of some node stands beside what the others have said."""
         self._know(data)
-        self._nodes, self._has_all_nodes = data.get("responseData") or [], True
+        nodes = decoded(data.get("responseData"))
+        self._nodes, self._has_all_nodes = nodes if isinstance(nodes, list) else [], True
         choice = data["choices"][0]
         message = choice["message"]
         content = message.get("content")
-        items = content if isinstance(content, list) else [{"text": content}]
+        told = content if isinstance(content, list) else [content]
+        items = [item if isinstance(item, dict) else {"text": item} for item in told]
         texts, thoughts = ([said for item in items if (said := _said(item, kind))] for kind in ("text", "reasoning"))
         chunks = [*self.say(reasoning=message.get("reasoning_content") or "\n".join(thoughts))]
         for item in items:
@@ -120,7 +122,7 @@ class FastGPTParser(AgentParser):
         return ()
 
     def _node(self, event: Event) -> Chunks:
-        node = self.data_of(event)
+        node = as_object(decoded(event.data))
         if not self._has_all_nodes:
             self._nodes.append(node)
         found = quotes_of(node)
@@ -142,21 +144,22 @@ class FastGPTParser(AgentParser):
         return ()
 
     def _tool(self, event: Event) -> Chunks:
-        return self._tool_step(self.data_of(event)["tool"], is_new=event.event == "toolCall")
+        tool = as_object(as_object(decoded(event.data)).get("tool"))
+        return () if not tool else self._tool_step(tool, is_new=event.event == "toolCall")
 
     def _wait(self, event: Event) -> Chunks:
-        data = self.data_of(event)
-        self.keep(interactive=data.get("interactive") or data)
+        data = as_object(decoded(event.data))
+        self.keep(interactive=as_object(data.get("interactive")) or data or None)
         return ()
 
     def _variables(self, event: Event) -> Chunks:
-        self.keep(newVariables=self.data_of(event) or None)
+        self.keep(newVariables=decoded(event.data) or None)
         return ()
 
     # Parts of a whole answer.
 
     def _item(self, item: JSONObject) -> Chunks:
-        tools = [*(item.get("tools") or ()), *([item["tool"]] if item.get("tool") else ())]
+        tools = [*objects_in(item.get("tools")), *objects_in([item.get("tool")])]
         if item.get("interactive"):
             self.keep(interactive=item["interactive"])
         files = self.say(files=[item["file"]]) if item.get("file") else ()

@@ -45,12 +45,10 @@ class Nodes:
 
     def __init__(self, told: Iterable[Any]) -> None:
         tops = [node for node in told if isinstance(node, dict)]
-        nested = {node["id"] for top in tops for node in _below(top) if node.get("id")}
+        nested = {found for top in tops for node in _below(top) if (found := _id(node))}
         self.all = list(_once(node for top in tops for node in (top, *_below(top))))
-        known = {node["id"] for node in self.all if node.get("id")}
-        self._tops = list(
-            _once(top for top in tops if top.get("id") not in nested and top.get("parentId") not in known)
-        )
+        known = {found for node in self.all if (found := _id(node))}
+        self._tops = list(_once(top for top in tops if _id(top) not in nested and _id(top, "parentId") not in known))
 
     def usage(self) -> Usage | None:
         """Tokens and price of the whole run; None if no node tells any."""
@@ -125,10 +123,10 @@ def _context(number: int, quote: JSONObject) -> Context:
 def _score(told: Any) -> float | None:
     """One number, or the one of several that counts most."""
     if _is_number(told):
-        return float(told)
-    by_kind = {one.get("type"): one.get("value") for one in _listed(told)}
+        return told
+    by_kind = {str(one.get("type")): one.get("value") for one in _listed(told)}
     values = (by_kind.get(kind) for kind in _SCORES)
-    return next((float(value) for value in values if _is_number(value)), None)
+    return next((value for value in values if _is_number(value)), None)
 
 
 def _below(node: JSONObject) -> Iterator[JSONObject]:
@@ -140,13 +138,18 @@ def _below(node: JSONObject) -> Iterator[JSONObject]:
 
 def _once(told: Iterable[JSONObject]) -> Iterator[JSONObject]:
     """Each object once, by its id; those without one are all different."""
-    ids = set()
+    ids: set[str] = set()
     for one in told:
-        if one.get("id"):
-            if one["id"] in ids:
-                continue
-            ids.add(one["id"])
+        found = _id(one)
+        if found and found in ids:
+            continue
+        ids.add(found)
         yield one
+
+
+def _id(one: JSONObject, name: str = "id") -> str:
+    """What an object is called; "" if it tells nothing that could be a name."""
+    return str(one[name]) if isinstance(one.get(name), (str, int)) else ""
 
 
 def _listed(value: Any) -> list[JSONObject]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from .._protocols.agent_parsing import AgentParser, Chunks, usage_of
+from .._protocols.agent_parsing import AgentParser, Chunks, objects_in, usage_of
 from .._protocols.base import JSONObject
 from .._protocols.openai_compatible import FINISH_REASONS
 from ..exceptions import APIError
@@ -67,7 +67,7 @@ class ZhipuAppParser(AgentParser):
             self._head.setdefault("created", data["created"])
         self.keep(usage=_usage(data.get("usage")))
         chunks = [*self._messages(data.get("messages"))]
-        for choice in data.get("choices") or ():
+        for choice in objects_in(data.get("choices")):
             said = choice.get(part) or choice.get("messages") or choice.get("message")
             chunks += self._messages(said)
             word = choice.get("finish_reason")
@@ -83,8 +83,8 @@ class ZhipuAppParser(AgentParser):
     def _messages(self, told: Any) -> list[Any]:
         """Chunks of a message or of several."""
         chunks: list[Any] = []
-        for message in told if isinstance(told, list) else [told] if told else []:
-            if message.get("event"):
+        for message in objects_in(told if isinstance(told, list) else [told]):
+            if isinstance(message.get("event"), dict):
                 chunks += self.step(_step(message["event"]))
             chunks += self.say(reasoning=_text(message.get("reasoning_content"), []) or None)
             files: list[Any] = []

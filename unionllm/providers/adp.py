@@ -18,7 +18,7 @@ from .._protocols.agents import Agent, AgentSpec
 from .._protocols.base import Credential, ErrorFacts, JSONObject, Region, frozen
 from .._protocols.openai_messages import text_of
 from .._protocols.parameters import adaptation
-from .._wire import Flow, Headers, HttpRequest
+from .._wire import Flow, Headers, HttpRequest, Secret
 from ..exceptions import APIError, BadRequestError
 from ._adp_events import ADPParser
 
@@ -41,6 +41,14 @@ class ADP(Agent):
         """See ``Adapter``. The whole address, and the host alone, do for a base URL."""
         base_url = chat.base_url.removesuffix("/chat")
         base_url = base_url if urlsplit(base_url).path else f"{base_url}/adp/v2"
+        # The vendor's own name for the key: where it stands, it is masked like the key.
+        given = [place["AppKey"] for place in (chat.params, chat.extra_body) if place.get("AppKey")]
+        if given:
+            credentials = {**chat.credentials, "api_key": Secret(str(given[-1]))}
+            params, extra = ({**place} for place in (chat.params, chat.extra_body))
+            params.pop("AppKey", None)
+            extra.pop("AppKey", None)
+            chat = replace(chat, credentials=credentials, params=params, extra_body=extra)
         return super().prepare(replace(chat, base_url=base_url))
 
     def turns(

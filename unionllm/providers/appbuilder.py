@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from .._multipart import multipart_fields
 from .._protocols import means, qianfan_errors
 from .._protocols.agent_media import Medium, media_of
-from .._protocols.agents import Agent, AgentSpec
+from .._protocols.agents import Agent, AgentSpec, given_list
 from .._protocols.base import Credential, ErrorFacts, JSONObject, Region, frozen
 from .._protocols.openai_messages import text_of
 from .._protocols.parameters import adaptation
@@ -66,7 +66,7 @@ class AppBuilder(Agent):
                 "appbuilder: results of tools go to the conversation that waits for them. Pass conversation_id=… of "
                 "the answer that called them."
             )
-        start = next(n for n in range(len(messages), 0, -1) if messages[n - 1].get("role") != "tool")
+        start = next((n for n in range(len(messages), 0, -1) if messages[n - 1].get("role") != "tool"), 0)
         said = messages[start:]
         params["tool_outputs"] = [
             {"tool_call_id": str(one.get("tool_call_id")), "output": text_of(one.get("content"))} for one in said
@@ -74,7 +74,7 @@ class AppBuilder(Agent):
         where = "messages[0]" if start == 1 else f"messages[0:{start}]"
         roles = [str(message.get("role")) for message in messages[:start]]
         reason = "the platform has the conversation already, under conversation_id"
-        changes = [adaptation(where, "dropped", roles, None, reason)]
+        changes = [adaptation(where, "dropped", roles, None, reason)] if start else []
         if "response_format" in params:
             reason = "results of tools have no room for an instruction"
             changes.append(adaptation("response_format", "dropped", str(params.pop("response_format")), None, reason))
@@ -112,7 +112,7 @@ class AppBuilder(Agent):
         if chat.params.get("user"):
             body["end_user_id"] = str(chat.params["user"])
         left = [medium.file_id for medium in media_of(question, f"messages[{len(chat.messages) - 1}]")]
-        if files := [*left, *(chat.params.get("file_ids") or ())]:
+        if files := [*left, *given_list("file_ids", dict(chat.params))]:
             body["file_ids"] = files
         return self.request(chat, "/app/conversation/runs", {**body, **params, **chat.extra_body})
 

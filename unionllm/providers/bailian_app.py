@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from .._protocols.agent_media import media_of
 from .._protocols.agent_turns import known_turns_left_out, question_of
-from .._protocols.agents import Agent, AgentSpec
+from .._protocols.agents import Agent, AgentSpec, given_list
 from .._protocols.base import Credential, JSONObject, Region
 from .._protocols.dashscope import ERRORS, heed_retry_word, with_told_status
 from .._protocols.openai_messages import text_of
@@ -106,8 +106,9 @@ class BailianApp(Agent):
         media = media_of(question, f"messages[{len(chat.messages) - 1}]")
         for name, is_image in (("image_list", True), ("file_list", False)):
             urls = [medium.url for medium in media if (medium.kind == "image") is is_image]
-            if urls := [*urls, *(params.pop(name, None) or ())]:
+            if urls := [*urls, *given_list(name, params)]:
                 asked[name] = urls
+            params.pop(name, None)
         if chat.stream:
             params["incremental_output"] = True
         body: JSONObject = {"model": "", "input": asked, "parameters": params}

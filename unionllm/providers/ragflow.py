@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from .._protocols import means
+from .._protocols.agent_parsing import objects_in
 from .._protocols.agent_turns import with_text_after
 from .._protocols.agents import OF_MODELS
 from .._protocols.base import Credential, ErrorFacts, JSONObject, Region, frozen
@@ -163,7 +164,7 @@ class RAGFlowParser(OpenAIChunkParser):
 
     def _chunk(self, data: JSONObject) -> Any:
         choices = []
-        for raw in data.get("choices") or ():
+        for raw in objects_in(data.get("choices")):
             delta = raw.get("delta") or {}
             if (found := _context(delta.get("reference"))) is not None:
                 self._own["context"] = found
@@ -178,7 +179,7 @@ def _context(told: Any) -> list[Context] | None:
     if not isinstance(chunks, list):
         return None
     try:
-        return [_passage(place, dict(chunk)) for place, chunk in enumerate(chunks)]
+        return [_passage(place, dict(chunk)) for place, chunk in enumerate(chunks) if chunk is not None]
     except ODD_SHAPES:
         return None
 

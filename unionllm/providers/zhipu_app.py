@@ -171,6 +171,9 @@ class ZhipuApp(Agent):
     def is_error(self, data: Any) -> bool:
         """See ``JSONVendor``."""
         told = data.get("error_msg") if isinstance(data, dict) else None
+        error = data.get("error") if isinstance(data, dict) else None
+        if isinstance(error, dict) and error.get("code") in (0, "0") and data.get("choices"):
+            return False  # it says that there is none
         return super().is_error(data) or bool(told) or _has_failed(data)
 
     def error(
