@@ -16,6 +16,7 @@ from unionllm.exceptions import (
     APIError,
     APIResponseError,
     APITimeoutError,
+    BadRequestError,
     ContentPolicyViolationError,
     InternalServerError,
     RateLimitError,
@@ -231,10 +232,102 @@ def test_odd_contents_are_kept_or_passed_over(data: Any, server: ScriptedServer)
     assert stream.response.choices[0].message.content == ('[{"a": 1}]' if data["type"] == "answer" else "")
 
 
-@pytest.mark.parametrize("data", [[1], {"type": "knowledge", "content": '{"chunks": [1]}'}])
+@pytest.mark.parametrize("data", [[1], "x", 5])
 def test_an_event_that_makes_no_sense_is_an_error(data: Any, server: ScriptedServer) -> None:
     server.reply(events(BEGUN, SAID, ("conversation.message.completed", data)))
 
     with pytest.raises(APIResponseError) as raised:
         list(unionchat(**scripted(server, stream=True)))
     assert raised.value.partial is not None
+
+
+# Details.
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"usage": "3"}, {"usage": [1]}, {"last_error": "boom"}, {"status": "COMPLETED"}, {"required_action": [1]}],
+    ids=str,
+)
+def test_an_odd_detail_of_a_chat_does_not_cost_its_answer(odd: dict[str, Any], server: ScriptedServer) -> None:
+    done = chat("completed")
+    done["data"] = {**done["data"], **odd}
+    said = {"id": "1", "role": "assistant", "type": "answer", "content": "好", "reasoning_content": 5}
+    for reply in (chat("in_progress"), done, {"code": 0, "data": [None, said]}):
+        server.reply(json=reply)
+
+    assert unionchat(**scripted(server)).choices[0].message.content == "好"
+
+
+@pytest.mark.parametrize("status", ["queued", "IN_PROGRESS", None, ["x"]])
+def test_a_status_that_nobody_knows_is_no_end(status: Any, server: ScriptedServer) -> None:
+    waiting, said = chat("in_progress"), {"id": "1", "role": "assistant", "type": "answer", "content": "好"}
+    waiting["data"] = {**waiting["data"], "status": status}
+    for reply in (chat("created"), waiting, chat("completed"), {"code": 0, "data": [said]}):
+        server.reply(json=reply)
+
+    assert unionchat(**scripted(server)).choices[0].message.content == "好"
+    assert len(server.requests) == 4
+
+
+def recall(content: Any, kind: str = "verbose") -> dict[str, Any]:
+    return {"id": "0", "type": kind, "content": content if isinstance(content, str) else json.dumps(content)}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        recall({"msg_type": "knowledge_recall", "data": json.dumps({"chunks": [None, {"slice": "a", "meta": "x"}]})}),
+        recall({"msg_type": "knowledge_recall", "data": "nothing found"}),
+        recall({"msg_type": "knowledge_recall", "data": '{"chunks": {}}'}),
+        recall("5", "knowledge"),
+        {"id": "2", "type": "answer", "content_type": "image", "content": '{"image_ori": "http://x"}'},
+    ],
+    ids=str,
+)
+def test_an_odd_recall_does_not_cost_the_answer(message: dict[str, Any], server: ScriptedServer) -> None:
+    said = {"id": "1", "role": "assistant", "type": "answer", "content": "好"}
+    for reply in (chat("in_progress"), chat("completed"), {"code": 0, "data": [message, said]}):
+        server.reply(json=reply)
+
+    assert (unionchat(**scripted(server)).choices[0].message.content or "").endswith("好")
+
+
+def test_text_behind_a_thought_in_pieces_is_not_lost(server: ScriptedServer) -> None:
+    thought = {"id": "m1", "type": "answer", "content": "", "reasoning_content": "想"}
+    whole = {"id": "m1", "type": "answer", "content": "好"}
+    done = ("conversation.chat.completed", chat("completed")["data"])
+    server.reply(
+        events(BEGUN, ("conversation.message.delta", thought), ("conversation.message.completed", whole), done)
+    )
+
+    assert "".join(unionchat(**scripted(server, stream=True)).text()) == "好"
+
+
+def test_an_event_without_a_status_has_that_of_its_name(server: ScriptedServer) -> None:
+    begun = ("conversation.chat.created", {"id": "7601", "conversation_id": "7500"})
+    done = ("conversation.chat.completed", {"id": "7601", "conversation_id": "7500"})
+    piece = ("conversation.message.delta", {"id": "m1", "type": "answer", "content": "好"})
+    server.reply(events(begun, piece, done))
+
+    assert "".join(unionchat(**scripted(server, stream=True)).text()) == "好"
+
+
+@pytest.mark.parametrize(
+    "given", [{"poll_interval": float("inf")}, {"poll_timeout": 1e12}, {"session_name": 5}], ids=str
+)
+def test_settings_that_are_none_are_refused_here(given: dict[str, Any], server: ScriptedServer) -> None:
+    with pytest.raises(BadRequestError, match="is no"):
+        unionchat(**scripted(server, **given))
+
+    assert server.requests == []
+
+
+def test_a_secret_at_the_edge_of_an_excerpt_is_masked_whole(server: ScriptedServer) -> None:
+    key = "pat_" + "Z" * 240
+    server.reply(body=f"<html>you sent Bearer {key}</html>")
+
+    with pytest.raises(APIResponseError) as raised:
+        unionchat(**{**scripted(server), "api_key": key})
+
+    assert "ZZZZ" not in f"{raised.value} {raised.value.body}"

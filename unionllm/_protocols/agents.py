@@ -137,7 +137,10 @@ class Agent(JSONVendor):
     def url(self, chat: ChatRequest, path: str, **query: str) -> str:
         """An address below the base URL. The caller's ``extra_query`` goes with it."""
         asked = {**query, **chat.extra_query}
-        return f"{chat.base_url}{path}" + (f"?{urlencode(asked)}" if asked else "")
+        try:
+            return f"{chat.base_url}{path}" + (f"?{urlencode(asked)}" if asked else "")
+        except UnicodeError as error:
+            raise BadRequestError(f"{self.spec.name}: an id or a query is no text ({error}).") from None
 
     def request(self, chat: ChatRequest, path: str, body: Any, **query: str) -> HttpRequest:
         """A request with a JSON body."""

@@ -200,7 +200,8 @@ def unreadable(
     spec: ProviderSpec, chat: ChatRequest, what: str, text: str, status: int | None = None
 ) -> APIResponseError:
     """The error for an answer that makes no sense; shows how it starts."""
-    start = redact(text[:200], chat.secrets)
+    # Masked before it is cut: half a secret is not known for one.
+    start = redact(text, chat.secrets)[:200]
     shown = f"It starts: {start!r}." if start else "It is empty."
     return APIResponseError(
         f"{spec.name}: {what}. {shown} Check base_url; a proxy or gateway may have answered in the vendor's place.",

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from .._protocols.agent_parsing import AgentParser, Chunks, decoded
+from .._protocols.agent_parsing import AgentParser, Chunks, as_object, decoded, objects_in, without_nulls
 from .._protocols.agents import join
 from .._protocols.base import JSONObject
 from ..exceptions import APIError
@@ -23,8 +23,17 @@ if TYPE_CHECKING:
 RUNNING = frozenset({"created", "in_progress"})
 _FAILED = frozenset({"failed", "expired"})
 _WAITING = frozenset({"requires_action", "required_action"})
+_CANCELED = frozenset({"canceled", "cancelled"})
+#: All words for a chat that has ended. One with any other word goes on.
+ENDED = _FAILED | _WAITING | _CANCELED | {"completed"}
 _LAST_EVENTS = frozenset({"done", "conversation.stream.done"})
 _SLICE = re.compile(r"^(?:-{3,}[ \t]*\r?\n)?recall slice \d+:", re.MULTILINE)
+
+
+def status_of(run: JSONObject) -> str:
+    """The word for how a chat stands, in lower case; "" if it tells none."""
+    status = run.get("status")
+    return status.lower() if isinstance(status, str) else ""
 
 
 class CozeParser(AgentParser):
@@ -43,8 +52,8 @@ class CozeParser(AgentParser):
         #: Calls on the server's side whose results are still to come.
         self._open_steps: deque[str] = deque()
         self._kinds: dict[str, Callable[[JSONObject], Chunks]] = {
-            **{f"conversation.chat.{word}": self.read_run for word in (*RUNNING, "completed", *_WAITING)},
-            **{f"conversation.chat.{word}": self._canceled for word in ("canceled", "cancelled")},
+            **{f"conversation.chat.{word}": self._run_that_is(word) for word in (*RUNNING, "completed", *_WAITING)},
+            **{f"conversation.chat.{word}": self._canceled for word in _CANCELED},
             **{f"conversation.chat.{word}": self._failed for word in _FAILED},
             "conversation.message.delta": lambda message: self._message(message, is_piece=True),
             "conversation.message.completed": self._message,
@@ -90,8 +99,12 @@ class CozeParser(AgentParser):
         error: APIError = self._agent.error(self._chat, failure_in(data), reply=self._reply)
         if self._is_created and not self._has_begun:
             # The bot has run, perhaps with its tools, though nothing has been heard of it yet.
-            error.retryable = False
+            error.retryable, error.partial = False, self.so_far()
         raise error
+
+    def _run_that_is(self, word: str) -> Callable[[JSONObject], Chunks]:
+        """A chat object whose status, if it tells none, is the word in the name of the event."""
+        return lambda run: self.read_run({**run, "status": run.get("status") or word})
 
     def _canceled(self, run: JSONObject) -> Chunks:
         return self.read_run({**run, "status": "canceled"})
@@ -100,25 +113,25 @@ class CozeParser(AgentParser):
 
     def read_run(self, run: JSONObject) -> Chunks:
         """A chat object, while it runs or at its end. Raises what it failed with."""
-        status = str(run.get("status") or "completed")
+        status = status_of(run)
         self._is_created = True
         self.know(id=run.get("id"), chat_id=run.get("id"), conversation_id=run.get("conversation_id"))
         if isinstance(run.get("created_at"), int):
             self._head.setdefault("created", run["created_at"])
-        if status in RUNNING:
+        if status not in ENDED:
             return ()  # its counts are no counts yet
         if status in _FAILED:
             return self._failed(run)
-        self.keep(usage=usage_in(run.get("usage") or {}))
+        self.keep(usage=usage_in(run.get("usage")))
         self.is_done = True
         if status in _WAITING:
-            return self._wait(run.get("required_action") or {})
+            return self._wait(as_object(run.get("required_action")))
         self.finish("stop", status)
         return ()
 
     def _wait(self, action: JSONObject) -> Chunks:
         """The caller's functions have to run, or the user has to say something."""
-        wanted = (action.get("submit_tool_outputs") or {}).get("tool_calls") or ()
+        wanted = objects_in(as_object(action.get("submit_tool_outputs")).get("tool_calls"))
         calls = [tool_call(number, call) for number, call in enumerate(wanted) if call.get("function")]
         if not calls:
             self.keep(interactive=action)
@@ -131,8 +144,10 @@ class CozeParser(AgentParser):
         return self._ending is not None and self._ending[0] == "tool_calls"
 
     def read_messages(self, messages: Iterable[JSONObject]) -> Chunks:
-        """The messages of a chat that has ended, in whatever order."""
-        return [chunk for message in messages for chunk in self._message(message)]
+        """The messages of a chat that has ended, in whatever order. Raises ValueError for a list without any."""
+        if messages and not objects_in(messages):
+            raise ValueError(messages)
+        return [chunk for message in objects_in(messages) for chunk in self._message(message)]
 
     def so_far(self) -> ModelResponse:
         """What is known of a chat that has begun: its ids."""
@@ -151,9 +166,10 @@ class CozeParser(AgentParser):
 
     def _answer(self, message: JSONObject, is_piece: bool) -> Chunks:
         name = str(message.get("id") or "")
-        if is_piece:
+        if is_piece and message.get("content"):
             self._in_pieces.add(name)
-        elif name in self._in_pieces:
+        elif not is_piece and name in self._in_pieces:
+            self._in_pieces.discard("")  # the next one without an id is another one
             return ()  # all of it once more
         self.know(message_id=name)
         text = text_of_answer(message)
@@ -183,13 +199,13 @@ class CozeParser(AgentParser):
         told = decoded(message.get("content"))
         if isinstance(told, dict):
             return self._recalled(told)
-        slices = [part.strip() for part in _SLICE.split(told or "")]
+        slices = [part.strip() for part in _SLICE.split(str(told or ""))]
         # What stands before the first mark is none.
         return self._found([{"slice": part} for part in slices[1:]])
 
     def _recalled(self, told: JSONObject) -> Chunks:
         data = decoded(told.get("data", told))
-        return self._found((data or {}).get("chunks") or [])
+        return self._found(objects_in(without_nulls(as_object(data).get("chunks", data))))
 
     def _found(self, chunks: list[JSONObject]) -> Chunks:
         before = len(self.kept("context") or ())

@@ -19,6 +19,7 @@ _ROLES = ("system", "developer", "user", "assistant", "tool")
 #: What a medium shows → Coze's word for it; anything else is a file.
 _WORDS = {"image": "image", "audio": "audio"}
 _MOST_MESSAGES, _MOST_IN_FLOW = 100, 50
+_MOST_SECONDS = 86_400
 #: Parameters that are objects; coze-studio refuses them as JSON texts.
 _OBJECTS = ("custom_variables", "parameters", "meta_data", "extra_params")
 
@@ -141,6 +142,19 @@ def _call(call: JSONObject) -> str:
     return json.dumps(
         {"name": function.get("name"), "arguments": decoded(function.get("arguments"))}, ensure_ascii=False
     )
+
+
+def check_settings(name: str, params: Mapping[str, Any]) -> None:
+    """What is wrong with settings of ours.
+
+    Raises:
+        BadRequestError: seconds that are none, or more than a day; a name that is no text.
+    """
+    for each in ("poll_interval", "poll_timeout"):
+        if each in params and not (isinstance(params[each], (int, float)) and 0 < params[each] <= _MOST_SECONDS):
+            raise BadRequestError(f"{name}: {each}={params[each]!r} is no number of seconds up to {_MOST_SECONDS}.")
+    if not isinstance(params.get("session_name", ""), str):
+        raise BadRequestError(f"{name}: session_name={params['session_name']!r} is no text.")
 
 
 def check_request(name: str, params: Mapping[str, Any], messages: Sequence[JSONObject], *, is_flow: bool) -> None:

@@ -27,6 +27,8 @@ CREDENTIALS = ("client_id", "private_key", "public_key_id")
 _TOKEN_SECONDS, _JWT_SECONDS = 3600, 600
 #: A time is one after 2001; a smaller number would be a duration.
 _LEAST_TIME = 1_000_000_000
+#: Not even a time in milliseconds is as large.
+_NO_TIME = 1e13
 
 
 class AppTokens:
@@ -125,8 +127,9 @@ def signed(
 def read_token(data: JSONObject, now: float) -> Token | None:
     """The token in a reply, or None if there is none."""
     value, ends = data.get("access_token"), data.get("expires_in")
-    if not isinstance(value, str) or not value:
-        return None
-    if not isinstance(ends, (int, float)) or isinstance(ends, bool):
+    value = value.strip() if isinstance(value, str) else ""
+    if not value or not value.isascii() or not value.isprintable():
+        return None  # no header can carry it
+    if not isinstance(ends, (int, float)) or isinstance(ends, bool) or not 0 < ends < _NO_TIME:
         ends = _TOKEN_SECONDS
     return Token(value=Secret(value), ends=float(ends) if ends >= _LEAST_TIME else now + ends)

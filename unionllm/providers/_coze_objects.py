@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
-from .._protocols.agent_parsing import decoded, usage_of
+from .._protocols.agent_parsing import as_object, decoded, text_or_none, usage_of
 from .._protocols.base import JSONObject
 from ..schema import Context, Function, ToolCall, Usage
 
 
 def failure_in(data: JSONObject) -> JSONObject:
     """Code and text of a failure, whichever of its shapes it has."""
-    told = data.get("last_error") or data
+    told = as_object(data.get("last_error")) or data
     text = told.get("msg") or f"the chat {data.get('status') or 'failed'}, and the platform does not say why"
     found = {"code": told.get("code") or data.get("status"), "msg": text}
     return {**found, **({"detail": data["detail"]} if data.get("detail") else {})}
 
 
-def usage_in(told: JSONObject) -> Usage | None:
+def usage_in(told: Any) -> Usage | None:
     """The counts; a page of the vendor's writes them in another way."""
+    told = as_object(told)
     prompt, completion = (told.get(f"{half}_count", told.get(f"{half}_tokens")) for half in ("input", "output"))
     return usage_of(prompt, completion, told.get("token_count", told.get("total_tokens")))
 
 
 def tool_call(number: int, call: JSONObject) -> ToolCall:
-    function, arguments = call["function"], call["function"].get("arguments")
+    function = as_object(call.get("function"))
+    arguments = function.get("arguments")
     text = arguments if isinstance(arguments, str) else json.dumps(arguments or {}, ensure_ascii=False)
-    return ToolCall(
-        id=call.get("id"), type="function", index=number, function=Function(name=function.get("name"), arguments=text)
-    )
+    called = Function(name=text_or_none(function.get("name")), arguments=text)
+    return ToolCall(id=text_or_none(call.get("id")), type="function", index=number, function=called)
 
 
 def text_of_answer(message: JSONObject) -> str:
@@ -37,17 +39,17 @@ def text_of_answer(message: JSONObject) -> str:
     if not isinstance(content, str):
         return json.dumps(content, ensure_ascii=False)
     shown = decoded(content) if message.get("content_type") == "image" else None
-    url = (shown.get("image_ori") or {}).get("url") if isinstance(shown, dict) else None
+    url = as_object(as_object(shown).get("image_ori")).get("url")
     return f"![image]({url})" if url else content
 
 
 def context_of(number: int, chunk: JSONObject) -> Context:
-    meta, score = chunk.get("meta") or {}, chunk.get("score")
-    dataset, document, link = (meta.get(name) or {} for name in ("dataset", "document", "link"))
+    meta = as_object(chunk.get("meta"))
+    dataset, document, link = (as_object(meta.get(name)) for name in ("dataset", "document", "link"))
     known = {
         "id": number,
         "content": chunk.get("slice"),
-        "score": float(score) if isinstance(score, (int, float)) else None,
+        "score": chunk.get("score"),
         "document_id": document.get("id"),
         "document_name": document.get("name"),
         "dataset_id": dataset.get("id"),

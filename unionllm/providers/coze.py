@@ -18,10 +18,10 @@ from .._protocols.openai_parsing import ODD_SHAPES
 from .._protocols.parameters import adaptation
 from .._retry import MAX_WAIT
 from .._wire import Flow, HttpReply, HttpRequest, Wait
-from ..exceptions import APIConnectionError, APIError, APITimeoutError, AuthenticationError, BadRequestError
+from ..exceptions import APIConnectionError, APIError, APITimeoutError, AuthenticationError
 from . import _coze_messages, _coze_oauth
 from ._coze_errors import ERRORS
-from ._coze_events import RUNNING, CozeParser
+from ._coze_events import ENDED, CozeParser, status_of
 
 if TYPE_CHECKING:
     from .._framing import Event
@@ -58,9 +58,7 @@ class Coze(Agent):
         who = {name: str(credentials.pop(name)) for name in _WHO if name in credentials}
         base_url = chat.base_url.removesuffix("/v3").rstrip("/")
         params = {**chat.params, **who}
-        for name in ("poll_interval", "poll_timeout"):
-            if name in params and not (isinstance(params[name], (int, float)) and params[name] > 0):
-                raise BadRequestError(f"coze: {name}={params[name]!r} is no number of seconds.")
+        _coze_messages.check_settings(self.spec.name, params)
         return super().prepare(replace(chat, credentials=credentials, params=params, base_url=base_url))
 
     def turns(
@@ -77,13 +75,11 @@ class Coze(Agent):
             return [adaptation(name, "dropped", params.pop(name), None, reason) for name in unused]
         is_flow = bool(params.get("workflow_id"))
         _coze_messages.check_request(self.spec.name, params, messages, is_flow=is_flow)
-        changes = []
-        if "chat_id" in params:
-            reason = "it is for results of tools; a question begins a chat of its own"
-            changes.append(adaptation("chat_id", "dropped", params.pop("chat_id"), None, reason))
-        if is_flow and "user" in params:
-            changes.append(adaptation("user", "dropped", params.pop("user"), None, "a chatflow has no field for it"))
-        return changes
+        unheard = {"chat_id": "it is for results of tools; a question begins a chat of its own"}
+        if is_flow:
+            unheard["user"] = "a chatflow has no field for it"
+        given = [name for name in unheard if name in params]
+        return [adaptation(name, "dropped", params.pop(name), None, unheard[name]) for name in given]
 
     def chat_request(self, chat: ChatRequest) -> HttpRequest:
         """See ``Agent``."""
@@ -154,12 +150,12 @@ class Coze(Agent):
         wait = interval * _FIRST
         parser.read_run({**run, "status": "created"})  # its ids
         query = {"conversation_id": str(run["conversation_id"]), "chat_id": str(run["id"])}
-        while run.get("status") in RUNNING:
+        while status_of(run) not in ENDED:
             yield Wait(seconds=wait)
             wait = interval
-            reply = yield from self._look(chat, self.get(chat, f"{_CHAT}/retrieve", **query), interval)
+            reply, chat = yield from self._look(chat, "retrieve", query, interval)
             run = self._part(chat, reply, dict)
-            if run.get("status") in RUNNING and reply.received_at - began > chat.params.get("poll_timeout", _LONGEST):
+            if status_of(run) not in ENDED and reply.received_at - began > chat.params.get("poll_timeout", _LONGEST):
                 raise APITimeoutError(
                     f"coze: the chat still runs after {reply.received_at - began:.0f} s. Its ids are in .partial; "
                     "allow more with poll_timeout= (seconds), or take stream=True."
@@ -167,33 +163,41 @@ class Coze(Agent):
         ending = list(parser.read_run(run))
         if parser.calls_for_tools:
             return [*ending, *parser.end()]
-        reply = yield from self._look(chat, self.get(chat, f"{_CHAT}/message/list", **query), interval)
-        messages = self._part(chat, reply, list)
+        reply, chat = yield from self._look(chat, "message/list", query, interval)
+        messages = self._part(chat, reply, list, may_lack="cancel" in status_of(run))
         try:
             return [*parser.read_messages(messages), *ending, *parser.end()]
         except ODD_SHAPES:
             pass
         raise self.unreadable(chat, "the messages make no sense", str(messages), reply.status)
 
-    def _look(self, chat: ChatRequest, request: HttpRequest, interval: float) -> Flow[HttpReply]:
-        """What the platform says of a chat that has begun. Asking changes nothing, so it is done again if it fails."""
+    def _look(
+        self, chat: ChatRequest, what: str, query: dict[str, str], interval: float
+    ) -> Flow[tuple[HttpReply, ChatRequest]]:
+        """What the platform says of a chat that has begun, and the call with the token that it was asked with.
+
+        Asking changes nothing, so it is done again if it fails, and with a new token if one has run out meanwhile.
+        """
         tries = 0
         while True:
             tries += 1
             try:
-                reply: HttpReply = yield request
+                reply: HttpReply = yield self.get(chat, f"{_CHAT}/{what}", **query)
                 self.read_json(chat, reply)
-                return reply
+                return reply, chat
             except APIError as error:
+                if isinstance(error, AuthenticationError) and tries < _TRIES and self._tokens.give_up(chat):
+                    chat = yield from self._tokens.sign_in(chat)
+                    continue
                 if tries == _TRIES or not (error.retryable or isinstance(error, APIConnectionError)):
                     raise
                 wait = min(error.retry_after or interval, MAX_WAIT)
             yield Wait(seconds=wait)
 
-    def _part(self, chat: ChatRequest, reply: HttpReply, kind: type[Any]) -> Any:
+    def _part(self, chat: ChatRequest, reply: HttpReply, kind: type[Any], *, may_lack: bool = False) -> Any:
         """What a reply is about; the list of a chat that was canceled may be missing."""
         data = self.read_json(chat, reply).get("data")
-        if data is None and kind is list:
+        if data is None and may_lack:
             return []
         if not isinstance(data, kind) or (kind is dict and not (data.get("id") and data.get("conversation_id"))):
             text = reply.content[:1000].decode("utf-8", "replace")
