@@ -48,6 +48,7 @@ class CozeParser(AgentParser):
         self._has_messages = False
         #: Answers that have come in pieces, and the one that was spoken last.
         self._in_pieces: set[str] = set()
+        self._thought_in_pieces: set[str] = set()
         self._speaking = ""
         #: Calls on the server's side whose results are still to come.
         self._open_steps: deque[str] = deque()
@@ -176,7 +177,12 @@ class CozeParser(AgentParser):
         if text and self.has_said and name != self._speaking:
             text = f"\n\n{text}"
         self._speaking = name if text else self._speaking
-        return self.say(text, reasoning=message.get("reasoning_content"))
+        thought = message.get("reasoning_content")
+        if is_piece and thought:
+            self._thought_in_pieces.add(name)
+        elif name in self._thought_in_pieces:
+            thought = None  # told once more
+        return self.say(text, reasoning=thought)
 
     def _sound(self, message: JSONObject) -> Chunks:
         return self.say(audio={"data": message["content"]}) if message.get("content") else ()
