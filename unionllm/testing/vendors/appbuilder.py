@@ -11,6 +11,7 @@ from .._exchange import Incoming, Problem, Reply, Streamed, Upload, Whole, as_js
 from .._script import Asked, Desk
 from .._vendor import Vendor
 from . import _appbuilder_events as events
+from ._qianfan_codes import STATUSES
 
 _RUN: Mapping[str, Check] = {
     "app_id": Text(low=1),
@@ -30,24 +31,7 @@ _RUN: Mapping[str, Check] = {
 
 def _table() -> dict[str, Problem]:
     """Codes of Qianfan; what an app's runs say with them the page does not tell."""
-    rows = {
-        400: "malformed_json invalid_model invalid_messages characters_too_long invalid_argument invalid_image_url"
-        " invalid_plugin_argument tokens_too_long image_url_unsafe",
-        401: "invalid_iam_token invalid_appid no_parameter_permission",
-        402: "account_overdue",
-        403: "system_unsafe user_setting_unsafe functions_unsafe access_denied",
-        404: "not_found",
-        405: "method_not_supported",
-        429: "rpm_rate_limit_exceeded tpm_rate_limit_exceeded input_tpm_rate_limit_exceeded"
-        " output_tpm_rate_limit_exceeded preemptible_rate_limit_exceeded user_rate_limit_exceeded"
-        " cluster_rate_limit_exceeded Offline_batch_reasoning_refused",
-        500: "internal_error dispatch_internal_error",
-    }
-    return {
-        code: Problem(status=status, code=code, message=f"refused: {code}")
-        for status, codes in rows.items()
-        for code in codes.split()
-    }
+    return {code: Problem(status=status, code=code, message=f"refused: {code}") for code, status in STATUSES.items()}
 
 
 @dataclass(kw_only=True)

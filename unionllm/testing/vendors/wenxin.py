@@ -14,6 +14,7 @@ from .._openai_checks import TOOL_CHOICE
 from .._script import Answer, Desk
 from . import _wenxin_auth as auth
 from . import _wenxin_v1 as v1
+from ._qianfan_codes import STATUSES
 
 _SEES = frozenset({"image_url", "video_url"})
 _NEWER: dict[str, Check | None] = {
@@ -26,19 +27,6 @@ _THINKS: dict[str, Check | None] = {"enable_thinking": Flag(), "thinking_budget"
 
 
 def _table() -> dict[str, Problem]:
-    rows = {
-        400: "malformed_json invalid_model invalid_messages characters_too_long invalid_argument invalid_image_url"
-        " invalid_plugin_argument tokens_too_long image_url_unsafe",
-        401: "invalid_iam_token invalid_appid no_parameter_permission",
-        402: "account_overdue",
-        403: "system_unsafe user_setting_unsafe functions_unsafe access_denied",
-        404: "not_found",
-        405: "method_not_supported",
-        429: "rpm_rate_limit_exceeded tpm_rate_limit_exceeded input_tpm_rate_limit_exceeded"
-        " output_tpm_rate_limit_exceeded preemptible_rate_limit_exceeded user_rate_limit_exceeded"
-        " cluster_rate_limit_exceeded Offline_batch_reasoning_refused",
-        500: "internal_error dispatch_internal_error",
-    }
     texts = {
         "invalid_iam_token": "The IAM token is invalid",
         "account_overdue": "The account is in arrears, please top up its balance",
@@ -50,8 +38,7 @@ def _table() -> dict[str, Problem]:
         code: Problem(
             status=status, code=code, message=texts.get(code, code), type=kinds.get(code, "invalid_request_error")
         )
-        for status, codes in rows.items()
-        for code in codes.split()
+        for code, status in STATUSES.items()
     }
     closed = "No permission to use the model"
     table["no permission"] = Problem(status=401, code="invalid_model", message=closed, type="invalid_request_error")
