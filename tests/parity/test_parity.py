@@ -127,5 +127,5 @@ def test_a_token_of_another_hour_is_refused_whoever_signed_it(sdk: str) -> None:
     plain = next(pair for pair in PAIRS if pair.sdk == "zhipuai" and not pair.protocol)
     case = cases_of(plain)["chat"]
     with open_harness(VendorServer(clock=lambda: time.time() + 3600)) as late:
-        assert "1002" in late.play(replace(signed, sdk=sdk), case).fault
+        assert "1003" in late.play(replace(signed, sdk=sdk), case).fault
         assert late.play(replace(plain, sdk=sdk), case).fault == ""

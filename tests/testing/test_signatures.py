@@ -89,9 +89,9 @@ def test_zhipus_worked_example_is_accepted() -> None:
         now=1_700_000_000,
     )
 
-    # With the right signature it is the path that is refused; a minute before its end still, and after it not.
-    for now, says in ((1_700_000_000, "no such path"), (1_699_999_000, "1002"), (1_700_000_300, "1002")):
+    # With the right signature it is the path that is refused, until the token is over; before its time it is not one.
+    for seconds, says in ((0, "no such path"), (170, "no such path"), (-1000, "1002"), (300, "1003")):
         with pytest.raises(Refusal, match=says):
-            vendor.answer(replace(request, now=now), None)  # type: ignore[arg-type]  # refused before it is used
+            vendor.answer(replace(request, now=1_700_000_000 + seconds), None)  # type: ignore[arg-type]  # refused before it is used
     with pytest.raises(Refusal, match="1000"):
         load("zhipuai")({"api_key": "id.other"}).answer(request, None)  # type: ignore[arg-type]  # as above

@@ -16,8 +16,10 @@ from .._exchange import Incoming, Problem
 from .._openai import Chat, Model, OpenAILike
 from .._script import Answer
 
-#: Milliseconds that a token may be ahead of or behind the server's clock.
+#: Milliseconds that a token may be ahead of the server's clock.
 _SKEW = 60_000
+#: Milliseconds that one may be old: gateways keep theirs for a day, the vendor's SDK for three minutes.
+_OLDEST = 24 * 3_600_000
 
 _VENDOR_TOOLS = [Shape({"type": OneOf(kind), kind: Shape({})}) for kind in ("web_search", "retrieval", "mcp")]
 _THINKING = Shape({"type": OneOf("enabled", "disabled"), "clear_thinking?": Flag()}, is_open=False)
@@ -136,8 +138,8 @@ class Played(OpenAILike):
         if header.get("alg") != "HS256" or header.get("sign_type") != "SIGN":
             self.refuse("1002", "the token's header needs alg HS256 and sign_type SIGN")
         times = [payload.get("exp"), payload.get("timestamp")]
-        if not all(isinstance(time, int) for time in times) or abs(times[1] - now) > _SKEW:
-            self.refuse("1002", "timestamp must be the current time in milliseconds")
+        if not all(isinstance(time, int) for time in times) or not -_OLDEST <= times[1] - now <= _SKEW:
+            self.refuse("1002", "timestamp must be the time of signing in milliseconds")
         if times[0] <= now:
             self.refuse("1003")
 
