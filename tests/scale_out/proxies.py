@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
@@ -49,7 +50,10 @@ class Proxies:
     _is_ready: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Proxies:
-        subprocess.run(["bash", str(START), "--prepare"], check=True, timeout=_LONGEST)
+        with START.open("rb") as script:
+            # The tests may run in two processes, which share the environment that it makes.
+            fcntl.flock(script, fcntl.LOCK_EX)
+            subprocess.run(["bash", str(START), "--prepare"], check=True, timeout=_LONGEST)
         begun = time.monotonic()
         self._process = subprocess.Popen(
             ["bash", str(START)],
