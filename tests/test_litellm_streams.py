@@ -9,7 +9,8 @@ from typing import Any
 
 import litellm_vendor
 import pytest
-from litellm_vendor import ANTHROPIC_ERROR, PIECES, STREAMS, USAGE_PIECE, call_of, piece, run, stream_reply
+from foreign_vendors.aws import frame
+from litellm_vendor import ANTHROPIC_ERROR, KEY, PIECES, STREAMS, USAGE_PIECE, call_of, piece, run, stream_reply
 from server import Cut, Pause, ScriptedServer
 
 from unionllm import (
@@ -193,17 +194,19 @@ def test_a_cut_after_the_vendors_ending_loses_nothing(server: ScriptedServer, is
     assert (last.choices[0].finish_reason, last.usage) == ("stop", None)
 
 
-@pytest.mark.parametrize("route", ["cohere", "gemini"])
+@pytest.mark.parametrize("route", ["sagemaker", "gemini"])
 def test_where_litellm_does_not_remember_the_ending_no_stream_is_called_cut(server: ScriptedServer, route: str) -> None:
     """A whole answer must not be an error; "stop" is not invented where LiteLLM has no reason for it at all."""
-    text = [b'{"type":"content-delta","delta":{"message":{"content":{"text":"hi"}}}}\n']
+    text = [frame("PayloadPart", b'data:{"token":{"text":"hi"}}\n\n', b"application/octet-stream")]
     parts = {"content": {"role": "model", "parts": [{"text": "hi"}]}, "index": 0, "finishReason": "MAX_TOKENS"}
-    events: list[Any] = text if route == "cohere" else [{"candidates": [parts]}]
+    events: list[Any] = text if route == "sagemaker" else [{"candidates": [parts]}]
     server.reply(stream_reply(events))
-    arguments = call_of(server, "mistral", provider=route, model="m", base_url=server.url)
+    keys = {"aws_access_key_id": "AKIA0", "aws_secret_access_key": KEY, "aws_region_name": "eu-west-1"}
+    more = keys if route == "sagemaker" else {}
+    arguments = call_of(server, "mistral", provider=route, model="m", base_url=server.url, **more)
     chunks = collect(arguments, is_async=False)
     assert chunks[0].choices[0].delta.content == "hi"
-    assert chunks[-1].choices[0].finish_reason == {"cohere": None, "gemini": "length"}[route]
+    assert chunks[-1].choices[0].finish_reason == {"sagemaker": None, "gemini": "length"}[route]
 
 
 @both

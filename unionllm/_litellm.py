@@ -17,11 +17,12 @@ import logging
 import os
 import sys
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ._litellm_codes import GONE, Adjusted, adjust
 from ._litellm_route import Route, check_request
-from ._litellm_streams import AsyncSource, QuietInOurCalls, Source, call_once, call_once_async
+from ._litellm_streams import AsyncSource, OneChunk, QuietInOurCalls, Source, call_once, call_once_async
 from ._wire import Perform
 from .exceptions import ProviderError
 
@@ -128,7 +129,7 @@ def _load_tokenizers() -> None:
 def _codes(litellm: Any) -> set[str]:
     listed = {str(getattr(code, "value", code)) for code in litellm.provider_list}
     own = {str(entry["provider"]) for entry in litellm.custom_provider_map}
-    return listed | own | _configured().keys()
+    return listed | own | _configured().keys() | GONE.keys()
 
 
 def _configured() -> dict[str, str]:
@@ -165,6 +166,13 @@ class LiteLLMBackend:
         """An opened stream of chunks, the first one received. Raises what ``answer`` raises."""
         plan = yield from _prepare(chat, deadline, is_stream=True)
         call, acall = plan.litellm.completion, plan.litellm.acompletion
+        if plan.in_one_piece:
+            return (
+                yield Perform(
+                    call=lambda: OneChunk(call_once(call, plan.arguments, plan.sent)),
+                    acall=lambda: OneChunk.aopen(acall, plan.arguments, plan.sent),
+                )
+            )
         return (
             yield Perform(
                 call=lambda: Source.open(call, plan.arguments, plan.sent, deadline),
@@ -178,14 +186,32 @@ class _Plan:
     litellm: Any
     arguments: dict[str, Any] = field(repr=False)
     sent: Sent
+    #: A stream is asked for whole and handed out as one chunk.
+    in_one_piece: bool = False
 
 
 def _prepare(chat: ChatRequest, deadline: Deadline, *, is_stream: bool) -> Flow[_Plan]:
     check_request(chat)
     # A step of its own, so that it runs in a worker thread under an event loop: the import takes seconds, and for
     # Ollama LiteLLM asks the server what the model can do.
-    plan: _Plan = yield Perform(call=lambda: make_plan(chat, deadline, is_stream=is_stream))
+    plan: _Plan = yield Perform(call=lambda: _plan_chat(chat, deadline, is_stream=is_stream))
     return plan
+
+
+def _plan_chat(chat: ChatRequest, deadline: Deadline, *, is_stream: bool) -> _Plan:
+    """``make_plan``, with what is known of single codes."""
+    adjusted = adjust(chat, os.environ, is_stream=is_stream, templates=_load().custom_prompt_dict)
+    plan = make_plan(adjusted.chat, deadline, is_stream=is_stream and not adjusted.in_one_piece)
+    if adjusted.is_usual:
+        return plan
+    arguments = {name: value for name, value in plan.arguments.items() if name not in adjusted.refuses}
+    return replace(plan, arguments=arguments, sent=_tell(plan.sent, adjusted), in_one_piece=adjusted.in_one_piece)
+
+
+def _tell(sent: Sent, adjusted: Adjusted) -> Sent:
+    """What the results need to know, in the words that the user has for it."""
+    provider, hint = adjusted.provider or sent.provider, adjusted.key_hint or sent.key_hint
+    return replace(sent, provider=provider, key_hint=hint, untold=adjusted.untold)
 
 
 def make_plan(chat: ChatRequest, deadline: Deadline, *, is_stream: bool) -> _Plan:

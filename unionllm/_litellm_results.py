@@ -43,7 +43,8 @@ class Sent:
 
     ``provider`` is what the user calls it, ``route`` LiteLLM's code; ``model`` is the vendor's id, without a prefix.
     ``tells_end``: whether LiteLLM's stream remembers if the vendor finished. ``limit``: the name and the seconds of
-    the one time limit LiteLLM was given. ``host``: where the call goes, if that is known.
+    the one time limit LiteLLM was given. ``host``: where the call goes, if that is known. ``untold``: which of
+    ``usage`` and ``finish_reason`` the vendor never tells, so that LiteLLM makes them up.
     """
 
     provider: str
@@ -55,6 +56,7 @@ class Sent:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     adaptations: tuple[Adaptation, ...] = ()
     key_hint: str = ""
+    untold: frozenset[str] = frozenset()
 
     def bare_model(self, name: str | None) -> str:
         """The vendor's model name, without the prefix that LiteLLM puts before it on some routes."""
@@ -69,6 +71,8 @@ def to_response(reply: Any, sent: Sent) -> ModelResponse:
         InternalServerError: the vendor says, in the answer, that it failed.
     """
     data = _told(reply.model_dump(warnings=False))
+    if "usage" in sent.untold:
+        data.pop("usage", None)
     choices = [_choice(choice, sent) for choice in data.pop("choices", None) or ()]
     if not choices:
         raise APIResponseError(f"{sent.provider}: the answer holds no choices.", **_who(sent))
@@ -80,11 +84,26 @@ def to_response(reply: Any, sent: Sent) -> ModelResponse:
     return ModelResponse(choices=choices, usage=usage, model=model, **(_set_aside(data) | ours))
 
 
+def to_chunk(response: ModelResponse) -> ModelResponseChunk:
+    """A whole answer as the only chunk of a stream."""
+    told = {name: value for name, value in response if name not in ("object", "choices")}
+    choices = [
+        StreamingChoices(
+            delta=Delta(**_told(choice.message.model_dump())),
+            **{name: value for name, value in choice if name != "message"},
+        )
+        for choice in response.choices
+    ]
+    return ModelResponseChunk(choices=choices, **told)
+
+
 def _choice(choice: dict[str, Any], sent: Sent) -> Choices:
     data = _told(choice)
     extra = data.pop("provider_specific_fields", None) or {}
     said = extra.get("native_finish_reason") or data.pop("native_finish_reason", None)
     finish = data.pop("finish_reason", None)
+    if "finish_reason" in sent.untold:
+        finish = None
     if said in _FAILURES or finish in _FAILURES:
         text = f"{sent.provider}: the vendor ended the answer with {said or finish!r}. Call again."
         raise InternalServerError(text, **_who(sent))

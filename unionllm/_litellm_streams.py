@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from ._litellm_errors import to_error
-from ._litellm_results import Sent, StreamTranslator, to_response
+from ._litellm_results import Sent, StreamTranslator, to_chunk, to_response
 from ._log import logger, redact
 from .exceptions import APIConnectionError, APITimeoutError, UnionLLMError
 
@@ -101,6 +101,40 @@ async def call_once_async(
         raise failure
     made: ModelResponse = response
     return made
+
+
+class OneChunk:
+    """A whole answer, handed out as a stream of one chunk, in sync code and in async code."""
+
+    def __init__(self, response: ModelResponse) -> None:
+        self._chunks = iter([to_chunk(response)])
+
+    @classmethod
+    async def aopen(cls, acompletion: Callable[..., Awaitable[Any]], arguments: dict[str, Any], sent: Sent) -> OneChunk:
+        """Make the call in async code."""
+        return cls(await call_once_async(acompletion, arguments, sent))
+
+    def __iter__(self) -> Iterator[ModelResponseChunk]:
+        return self
+
+    def __next__(self) -> ModelResponseChunk:
+        return next(self._chunks)
+
+    def close(self) -> None:
+        """Nothing more will come."""
+        self._chunks = iter([])
+
+    def __aiter__(self) -> AsyncIterator[ModelResponseChunk]:
+        return self
+
+    async def __anext__(self) -> ModelResponseChunk:
+        for chunk in self._chunks:
+            return chunk
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """The same as ``close``."""
+        self.close()
 
 
 class _Stream:
