@@ -14,6 +14,7 @@ import typer
 from .. import __version__
 from ..exceptions import UnionLLMError
 from . import COMMANDS, codes
+from ._screen import CommandError
 
 _ABOUT = "One call for every Chinese model vendor, and the rest."
 _COMPLETION = "_UNIONLLM_COMPLETE"
@@ -62,6 +63,10 @@ def _ending(command: Callable[..., int]) -> Callable[..., None]:
         try:
             code = command(**options)
             sys.stdout.flush()
+        except CommandError as error:
+            name = command.__module__.rpartition(".")[2]
+            sys.stderr.write(f"Usage: unionllm {name} [OPTIONS]: {error}\nTry 'unionllm {name} --help'.\n")
+            code = codes.USAGE
         except UnionLLMError as error:
             sys.stdout.flush()
             sys.stderr.write(f"{type(error).__name__}: {error}\n")

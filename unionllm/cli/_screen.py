@@ -1,0 +1,124 @@
+"""What commands write with: terminals get colours and tables, everything else plain text."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+#: Control characters, but for tab and line feed: in the text of a model they could steer the terminal.
+_CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
+
+#: What stands for a value that nobody told.
+UNKNOWN = "–"
+
+
+class CommandError(Exception):
+    """The command cannot be understood; the text says why."""
+
+
+def console() -> Console:
+    """Standard output as rich sees it now."""
+    from rich.console import Console
+
+    return Console(file=sys.stdout, highlight=False, emoji=False)
+
+
+def warnings() -> Console:
+    """Standard error, likewise."""
+    from rich.console import Console
+
+    return Console(file=sys.stderr, highlight=False, emoji=False)
+
+
+def is_rich() -> bool:
+    """Whether standard output is a terminal that can be drawn on."""
+    out = console()
+    return out.is_terminal and not out.is_dumb_terminal
+
+
+def write(text: str) -> None:
+    """Write to standard output at once: programs and people read it while it grows."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def tell(text: str, style: str = "") -> None:
+    """A line for the person, on standard error."""
+    out = warnings()
+    out.print(text, style=style, markup=False, soft_wrap=not out.is_terminal)
+
+
+def write_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def clean(text: str) -> str:
+    """The text without control characters."""
+    return text.translate(_CONTROLS)
+
+
+def write_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
+    """A table: drawn in a terminal, aligned with spaces elsewhere.
+
+    Args:
+        right: numbers of the columns that are aligned to the right.
+    """
+    if is_rich():
+        _draw_table(heads, rows, right)
+        return
+    from rich.cells import cell_len
+
+    lines = [[head.upper() for head in heads], *rows]
+    widths = [max(cell_len(line[column]) for line in lines) for column in range(len(heads))]
+    for line in lines:
+        cells = []
+        for column, (cell, width) in enumerate(zip(line, widths, strict=True)):
+            space = " " * (width - cell_len(cell))
+            cells.append(space + cell if column in right else cell + space)
+        write("  ".join(cells).rstrip() + "\n")
+
+
+def _draw_table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for column, head in enumerate(heads):
+        table.add_column(head, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+    console().print(table)
+
+
+#: Cells that are coloured, whatever table they stand in.
+_STYLES = {
+    "set": "green",
+    "installed": "green",
+    "not set": "dim",
+    "not needed": "dim",
+    "ok": "green",
+    "warning": "yellow",
+    "failed": "bold red",
+    UNKNOWN: "dim",
+}
+
+
+def cost_of(response: Any) -> tuple[float, str] | None:
+    """Amount and currency of what an answer cost; None when nobody knows."""
+    cost = getattr(response, "cost", None)
+    if cost is None:
+        return None
+    amount = next((getattr(cost, name) for name in ("total", "amount", "value") if hasattr(cost, name)), cost)
+    return float(amount), str(getattr(cost, "currency", "") or getattr(response, "currency", "") or "")
+
+
+def money(cost: tuple[float, str] | None) -> str:
+    """``0.00123 CNY``."""
+    return UNKNOWN if cost is None else f"{cost[0]:.4g} {cost[1]}".strip()
