@@ -28,7 +28,16 @@ from . import _codes as codes
 __all__ = ["COMMANDS", "codes", "main"]
 
 #: The command as it is typed → its module in this package, imported when it is asked for.
-COMMANDS: Mapping[str, str] = MappingProxyType({"chat": "chat", "providers": "providers", "mock": "mock"})
+COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "chat": "chat",
+        "compare": "compare",
+        "providers": "providers",
+        "doctor": "doctor",
+        "bench": "bench",
+        "mock": "mock",
+    }
+)
 
 _NEEDED = ("typer", "rich")
 

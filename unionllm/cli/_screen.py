@@ -91,12 +91,24 @@ def _draw_table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequ
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for column, head in enumerate(heads):
-        table.add_column(head, justify="right" if column in right else "left", overflow="fold")
+        # Numbers and names stay whole; what has to give way is the first column, or an address.
+        is_address = any(row[column].startswith(_SCHEME) for row in rows)
+        table.add_column(
+            head,
+            justify="right" if column in right else "left",
+            overflow="ellipsis" if is_address else "fold",
+            no_wrap=is_address or column > 0,
+        )
     for row in rows:
-        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+        table.add_row(*(Text(cell.removeprefix(_SCHEME), style=_style(cell)) for cell in row))
     console().print(table)
 
 
+def _style(cell: str) -> str:
+    return f"link {cell}" if cell.startswith(_SCHEME) else _STYLES.get(cell, "")
+
+
+_SCHEME = "https://"
 #: Cells that are coloured, whatever table they stand in.
 _STYLES = {
     "set": "green",
