@@ -52,6 +52,8 @@ def process_environment(variables: dict[str, str | None]) -> dict[str, str]:
 
 def vendor(request: Recorded) -> Reply:
     """Answers any call in OpenAI's dialect: sums, a tool call if tools are offered, JSON if it is asked for."""
+    if request.method == "GET":
+        return Reply(status=404, json={})
     asked: dict[str, Any] = request.json
     if "input" in asked:
         rows = [{"index": number, "embedding": [0.5]} for number in range(len(asked["input"]))]

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from rich.markdown import Markdown
     from rich.segment import Segment
 
-_FENCE = re.compile(r"^ {0,3}(?:`{3,}|~{3,})", re.MULTILINE)
+#: Where a block of code begins or ends; in the item of a list it is indented.
+_FENCE = re.compile(r"\s*(`{3,}|~{3,})(.*)")
 #: What goes on with the block before a blank line: the next item of a list, or an indented paragraph of one.
 #: Or what may still become one.
 _GOES_ON = re.compile(r"\s|[-*+]\s|\d+[.)]\s|(?:[-*+]|\d+[.)]?)?\Z")
@@ -184,11 +185,16 @@ def markdown(text: str) -> Markdown:
 
 def split_blocks(text: str) -> tuple[str, str]:
     """The blocks of a growing Markdown text that nothing can change any more, and the rest."""
-    end = 0
-    for blank in re.finditer(r"\n[ \t]*\n+", text):
-        after = text[blank.end() :]
-        is_open = len(_FENCE.findall(text[end : blank.start()])) % 2 == 1
-        if is_open or _GOES_ON.match(after):
-            continue
-        end = blank.end()
+    end = place = 0
+    fence, is_after_blank = "", False
+    for line in text.splitlines(keepends=True):
+        mark = _FENCE.match(line)
+        if is_after_blank and line.strip() and not _GOES_ON.match(line):
+            end = place
+        if fence:
+            fence = "" if mark and mark[1].startswith(fence) and not mark[2].strip() else fence
+        elif mark:
+            fence = mark[1]
+        is_after_blank = not fence and not line.strip() and (is_after_blank or place > end)
+        place += len(line)
     return text[:end], text[end:]

@@ -151,7 +151,7 @@ def _shape_problem(value: str, credential: Credential) -> tuple[str, bool]:
         return f"has {len(value)} characters, fewer than any key", False
     pattern = re.escape(credential.looks_like).replace("…", ".+")
     if credential.looks_like and not re.fullmatch(pattern, value):
-        return f"does not look like such a key ({credential.looks_like})", False
+        return f"does not look like a key of this vendor ({credential.looks_like})", False
     return "", True
 
 
