@@ -142,9 +142,11 @@ def _progress(count: int, *, is_shown: bool) -> Iterator[Callable[[], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     out = warnings()
+    if not is_shown or not out.is_terminal:
+        yield lambda: None
+        return
     columns = (TextColumn("calls"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    bar = Progress(*columns, console=out, transient=True, disable=not (is_shown and out.is_terminal))
-    with bar:
+    with Progress(*columns, console=out, transient=True) as bar:
         task = bar.add_task("calls", total=count)
         yield lambda: bar.advance(task)
 
