@@ -15,7 +15,7 @@ import pytest
 from cli_runs import run_here, set_variables, variables_for
 from pages import blocks, name_of
 from test_cli_chat import PNG
-from test_docs import check_install
+from test_docs_commands import check_install
 from typer.models import OptionInfo
 from vendors_on_loopback import ROOT, process_environment
 
