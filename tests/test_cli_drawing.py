@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from unionllm.cli._drawing import TerminalWriter, split_blocks
+from unionllm.cli._drawing import Block, Blocks, TerminalWriter
 
 ESCAPE = "\x1b"
 
@@ -30,7 +30,27 @@ ESCAPE = "\x1b"
     ],
 )
 def test_only_blocks_that_nothing_can_change_are_done(text: str, done: str) -> None:
-    assert split_blocks(text) == (done, text[len(done) :])
+    blocks = Blocks()
+
+    assert (blocks.feed(text), blocks.tail) == (done, text[len(done) :])
+
+
+def last_lines(text: str, most: int) -> list[str]:
+    """What of a growing block is on the screen."""
+    file = io.StringIO()
+    Console(file=file, width=40).print(Block(text, has_gap=False, most=most), end="")
+    return [line.strip() for line in file.getvalue().splitlines()]
+
+
+def test_of_a_long_block_the_last_lines_are_drawn_while_it_grows() -> None:
+    assert last_lines("\n".join(f"- {number}" for number in range(50)), 3) == ["• 47", "• 48", "• 49"]
+
+
+def test_a_long_block_of_code_stays_one_while_its_last_lines_are_drawn() -> None:
+    code = "```python\n" + "\n".join(f"**x{number}**" for number in range(2000))
+
+    # The last line of its frame is empty.
+    assert last_lines(code, 3) == ["**x1998**", "**x1999**", ""]
 
 
 @pytest.mark.parametrize(
@@ -62,16 +82,11 @@ def test_a_model_cannot_steer_the_terminal() -> None:
     assert f"{ESCAPE}]52" not in file.getvalue()
 
 
-def test_of_a_text_higher_than_the_screen_the_last_lines_are_drawn() -> None:
+def test_what_was_cut_while_it_grew_is_whole_in_the_end() -> None:
     file = io.StringIO()
-    out = Console(file=file, width=40, height=6, force_terminal=True, color_system=None)
-    screen = TerminalWriter(out)
-    lines = [f"- {number}" for number in range(50)]
-    screen.text("\n".join(lines))
-    live = file.getvalue()
+    screen = TerminalWriter(Console(file=file, width=40, height=6, force_terminal=True, color_system=None))
+    screen.text("\n".join(f"- {number}" for number in range(50)))
     screen.end()
 
-    assert live.count("\n") <= 6
-    assert [line.rpartition("K")[2].strip() for line in file.getvalue().splitlines() if "•" in line][-50:] == [
-        f"• {number}" for number in range(50)
-    ]
+    drawn = [line.rpartition("K")[2].strip() for line in file.getvalue().splitlines() if "•" in line]
+    assert drawn[-50:] == [f"• {number}" for number in range(50)]

@@ -76,7 +76,7 @@ class TerminalWriter:
         self._out = out
         self._live: Live | None = None
         self._status: Live | None = None
-        self._tail = ""
+        self._blocks = Blocks()
         self._has_blocks = False
         self._is_thinking = False
 
@@ -103,11 +103,8 @@ class TerminalWriter:
         if self._is_thinking:
             self._is_thinking = False
             self._out.print("\n")
-        self._tail += clean(piece)
-        if "\n" in piece:
-            done, self._tail = split_blocks(self._tail)
-            if done:
-                self._print(done)
+        if done := self._blocks.feed(clean(piece)):
+            self._print(done)
         self._draw()
 
     def end(self) -> None:
@@ -126,21 +123,24 @@ class TerminalWriter:
     def _draw(self) -> None:
         from rich.live import Live
 
-        if self._live is None:
-            self._live = Live(console=self._out, transient=True, refresh_per_second=_PACE, vertical_overflow="visible")
-            self._live.start()
         # Higher than the screen, it could not be taken back to be drawn anew.
-        most = max(self._out.height - 2, 1)
-        self._live.update(Block(self._tail, has_gap=self._has_blocks, most=most))
+        block = Block(self._blocks.tail, has_gap=self._has_blocks, most=max(self._out.height - 2, 1))
+        if self._live is not None:
+            self._live.update(block)
+            return
+        self._live = Live(
+            block, console=self._out, transient=True, refresh_per_second=_PACE, vertical_overflow="visible"
+        )
+        self._live.start(refresh=True)
 
     def _finish_text(self) -> None:
         if self._live is not None:
             self._live.update("")
             self._live.stop()
             self._live = None
-        if self._tail.strip():
-            self._print(self._tail)
-        self._tail, self._has_blocks = "", False
+        if self._blocks.tail.strip():
+            self._print(self._blocks.tail)
+        self._blocks, self._has_blocks = Blocks(), False
 
     def _print(self, block: str) -> None:
         self._out.print(Block(block, has_gap=self._has_blocks), end="")
@@ -159,7 +159,8 @@ class Block:
         """The lines, as rich draws them."""
         from rich.segment import Segment
 
-        lines = out.render_lines(markdown(self._text), options.update(height=None), pad=False)
+        text = self._text if self._most is None else _last_lines(self._text, self._most)
+        lines = out.render_lines(markdown(text), options.update(height=None), pad=False)
         while lines and _is_empty(lines[0]):
             del lines[0]
         while lines and _is_empty(lines[-1]):
@@ -183,18 +184,47 @@ def markdown(text: str) -> Markdown:
     return Markdown(text.strip("\n"), hyperlinks=False)
 
 
-def split_blocks(text: str) -> tuple[str, str]:
-    """The blocks of a growing Markdown text that nothing can change any more, and the rest."""
-    end = place = 0
-    fence, is_after_blank = "", False
-    for line in text.splitlines(keepends=True):
+class Blocks:
+    """Cuts a growing Markdown text where a block is complete; every line is looked at once."""
+
+    def __init__(self) -> None:
+        #: What may still change.
+        self.tail = ""
+        self._end = self._place = 0
+        self._fence = ""
+        self._is_after_blank = False
+
+    def feed(self, piece: str) -> str:
+        """The blocks that are complete now, and were not before."""
+        self.tail += piece
+        while (stop := self.tail.find("\n", self._place)) >= 0:
+            line = self.tail[self._place : stop + 1]
+            self._begin(line)
+            self._take(line)
+            self._place = stop + 1
+        self._begin(self.tail[self._place :])
+        done, self.tail = self.tail[: self._end], self.tail[self._end :]
+        self._place, self._end = self._place - self._end, 0
+        return done
+
+    def _begin(self, line: str) -> None:
+        if self._is_after_blank and line.strip() and not _GOES_ON.match(line):
+            self._end = self._place
+
+    def _take(self, line: str) -> None:
         mark = _FENCE.match(line)
-        if is_after_blank and line.strip() and not _GOES_ON.match(line):
-            end = place
-        if fence:
-            fence = "" if mark and mark[1].startswith(fence) and not mark[2].strip() else fence
+        if self._fence:
+            is_end = mark is not None and mark[1].startswith(self._fence) and not mark[2].strip()
+            self._fence = "" if is_end else self._fence
         elif mark:
-            fence = mark[1]
-        is_after_blank = not fence and not line.strip() and (is_after_blank or place > end)
-        place += len(line)
-    return text[:end], text[end:]
+            self._fence = mark[1]
+        self._is_after_blank = not self._fence and not line.strip() and self._place > 0
+
+
+def _last_lines(text: str, most: int) -> str:
+    """So much of a long block that its last lines can be drawn; a block of code stays one."""
+    lines = text.split("\n")
+    if len(lines) <= most:
+        return text
+    opened = _FENCE.match(lines[0])
+    return "\n".join([*([lines[0]] if opened else []), *lines[-most:]])

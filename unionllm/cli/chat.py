@@ -7,7 +7,7 @@ import select
 import stat
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -67,7 +67,7 @@ def command(
     }
     piped = _piped_text(has_question=bool(question))
     asked = "\n\n".join(part for part in (question, piped) if part)
-    is_talk = not asked and piped is None and sys.stdin.isatty() and sys.stdout.isatty() and not as_json
+    is_talk = not asked and piped is None and _is_terminal(sys.stdin) and _is_terminal(sys.stdout) and not as_json
     if not asked and not is_talk:
         raise CommandError("there is no question: name one, or write it to standard input.")
     provider, model = choose(provider, model)
@@ -82,6 +82,10 @@ def command(
         return converse(talk)
     talk.messages.append(user_message(asked, image or []))
     return _answer_once(talk.whom, talk.sent(), usage=usage, as_json=as_json, plain=plain)
+
+
+def _is_terminal(file: TextIO | None) -> bool:
+    return file is not None and file.isatty()
 
 
 def _answer_once(whom: Whom, messages: list[dict[str, Any]], *, usage: bool, as_json: bool, plain: bool) -> int:
