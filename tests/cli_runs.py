@@ -23,7 +23,7 @@ from unionllm.testing import VendorServer
 
 #: Seconds to wait for what a command has to write.
 _LONGEST = 60.0
-_COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]")
+_COLOURS = re.compile(r"\x1b\]8;[^\x1b]*\x1b\\|\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]")
 #: The terminal becomes the process's own: Ctrl-C is then a signal, as it is for a person.
 _START = (
     "import fcntl, runpy, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
@@ -115,8 +115,9 @@ class Terminal:
 
     def end(self) -> int:
         """Read the rest; the exit code."""
+        until = time.monotonic() + _LONGEST
         while self._read_some():
-            pass
+            assert time.monotonic() < until, self.text
         return self._process.wait(timeout=_LONGEST)
 
 

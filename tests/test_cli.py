@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -10,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli_runs import run_here, set_variables, terminal
 from replies import piece
 from server import Cut, Pause, Recorded, Reply, ScriptedServer
 from vendors_on_loopback import KEY, ROOT, TEXT, environment, process_environment, python, vendor
+
+import unionllm
 
 #: Seconds that one command may take; the local model is the slow one.
 _LONGEST = 120
@@ -250,6 +254,30 @@ def test_providers_lists_every_native_one_with_its_variable_and_never_the_key() 
     assert KEY not in done.stdout
 
 
+def test_in_a_narrow_terminal_names_and_variables_stay_whole() -> None:
+    with terminal("providers", variables=environment(keys=False), columns=80, rows=50) as screen:
+        code = screen.end()
+
+    assert code == 0
+    for row in unionllm.providers():
+        assert f" {row['name']} " in screen.text
+        assert all(f" {names[0]} " in screen.text for names in row["env"][:1] if names)
+    assert max(map(len, screen.text.splitlines())) <= 80
+
+
+def test_providers_as_json_are_those_that_can_be_asked(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    set_variables(monkeypatch, {**environment(keys=False), "KIMI_API_KEY": KEY, "MOONSHOT_BASE_URL": "http://x"})
+
+    ran = run_here(capsys, "providers", "--set", "--json")
+
+    told = {row["provider"]: row for row in json.loads(ran.out)}
+    assert ran.code == 0
+    assert {"moonshot", "local"} >= set(told) >= {"moonshot"}
+    assert (told["moonshot"]["variable"], told["moonshot"]["region"]) == ("KIMI_API_KEY", "own URL")
+    assert told["moonshot"]["page"].startswith("https://")
+    assert KEY not in ran.out
+
+
 def test_providers_does_not_call_the_local_model_installed_when_it_is_not(without_local_model: list[str]) -> None:
     done = run_as([*without_local_model, "providers"])
 
@@ -259,8 +287,6 @@ def test_providers_does_not_call_the_local_model_installed_when_it_is_not(withou
 
 
 def test_the_version_is_told() -> None:
-    import unionllm
-
     done = run("--version")
 
     assert (done.returncode, done.stdout) == (0, f"{unionllm.__version__}\n")
@@ -295,8 +321,6 @@ def test_without_the_extra_it_says_what_to_install(without_typer: list[str]) -> 
 
 
 def test_without_the_extra_the_version_is_told(without_typer: list[str]) -> None:
-    import unionllm
-
     assert run_as([*without_typer, "--version"]).stdout == f"{unionllm.__version__}\n"
 
 

@@ -223,7 +223,7 @@ def test_a_refused_question_is_told_and_not_kept(vendor_server: VendorServer) ->
         screen.wait_for("… ")
         screen.type('第二行"""\r')
         screen.wait_for("好")
-        screen.type("\x04")
+        screen.type("/quit\r")
         assert screen.end() == 0
 
     assert vendor_server.requests[1].json["messages"] == [{"role": "user", "content": "问二\n第二行"}]

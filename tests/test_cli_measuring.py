@@ -31,7 +31,7 @@ def test_every_model_is_asked_the_same_and_its_answer_shown(
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.startswith("== zhipuai/glm-4.6\n甲\n\n== deepseek/deepseek-v4-flash\n乙\n\n")
     head, first, second = ran.out.splitlines()[-3:]
-    assert head.split() == ["MODEL", "FIRST", "TOKEN", "TOTAL", "TOKENS/S", "PROMPT", "COMPLETION", "COST"]
+    assert head.split() == ["MODEL", "FIRST", "TOKEN", "TOTAL", "TOKENS/S", "IN", "OUT", "COST"]
     assert first.split()[0] == "zhipuai/glm-4.6"
     assert first.split()[-3:] == ["3", "5", "–"]
     assert second.split()[-3:] == ["4", "6", "–"]

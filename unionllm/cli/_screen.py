@@ -8,11 +8,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, JustifyMethod
+    from rich.text import Text
 
 #: Control characters, but for tab and line feed: in the text of a model they could steer the terminal.
 _CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
 
+#: Columns of a terminal that are left to a cell that gives way.
+_NARROWEST = 20
+#: Left out of addresses in a table.
+_SCHEME = "https://"
 #: What stands for a value that nobody told.
 UNKNOWN = "–"
 
@@ -86,29 +91,31 @@ def write_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: S
 
 def _draw_table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int]) -> None:
     from rich.box import SIMPLE_HEAD
+    from rich.cells import cell_len
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    addresses = {column for row in rows for column, cell in enumerate(row) if cell.startswith(_SCHEME)}
+    # Numbers and names stay whole; what gives way in a narrow terminal is an address, else the first column.
+    gives_way = addresses or {0}
     for column, head in enumerate(heads):
-        # Numbers and names stay whole; what has to give way is the first column, or an address.
-        is_address = any(row[column].startswith(_SCHEME) for row in rows)
-        table.add_column(
-            head,
-            justify="right" if column in right else "left",
-            overflow="ellipsis" if is_address else "fold",
-            no_wrap=is_address or column > 0,
-        )
+        justify: JustifyMethod = "right" if column in right else "left"
+        widest = max(map(cell_len, (head, *(row[column] for row in rows))))
+        least = None if column in addresses else min(_NARROWEST, widest)
+        table.add_column(head, justify=justify, overflow="fold", no_wrap=column not in gives_way, min_width=least)
     for row in rows:
-        table.add_row(*(Text(cell.removeprefix(_SCHEME), style=_style(cell)) for cell in row))
+        table.add_row(*map(_cell, row))
     console().print(table)
 
 
-def _style(cell: str) -> str:
-    return f"link {cell}" if cell.startswith(_SCHEME) else _STYLES.get(cell, "")
+def _cell(cell: str) -> Text:
+    from rich.text import Text
+
+    if cell.startswith(_SCHEME):
+        return Text(cell.removeprefix(_SCHEME), style=f"link {cell}", no_wrap=True, overflow="ellipsis")
+    return Text(cell, style=_STYLES.get(cell, ""))
 
 
-_SCHEME = "https://"
 #: Cells that are coloured, whatever table they stand in.
 _STYLES = {
     "set": "green",

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PERCENTILES = (50, 90, 95, 99)
+#: What fits into a terminal; the JSON has the minimum, too.
+_SHOWN = ("mean", *(f"p{percent}" for percent in _PERCENTILES), "max")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -204,14 +206,12 @@ def _show(figures: dict[str, Any]) -> None:
     spent = money((cost["amount"], cost["currency"]) if cost else None)
     write(f"{rate or 0:.2f} calls/s, {told} tokens/s, cost {spent}\n\n")
     rows = []
-    for title, name in (
-        ("first token, s", "seconds_to_first_token"),
-        ("whole call, s", "seconds_of_a_call"),
-        ("tokens/s of a call", "tokens_a_second_of_a_call"),
+    for title, name, digits in (
+        ("first token, s", "seconds_to_first_token", 3),
+        ("whole call, s", "seconds_of_a_call", 3),
+        ("tokens/s of a call", "tokens_a_second_of_a_call", 0),
     ):
-        spread = figures[name]
-        if spread is not None:
-            rows.append([title, *(f"{value:.3f}" for value in spread.values())])
+        if (spread := figures[name]) is not None:
+            rows.append([title, *(f"{spread[column]:.{digits}f}" for column in _SHOWN)])
     if rows:
-        heads = ["", "min", "mean", *(f"p{percent}" for percent in _PERCENTILES), "max"]
-        write_table(heads, rows, right=range(1, len(heads)))
+        write_table(["", *_SHOWN], rows, right=range(1, len(_SHOWN) + 1))

@@ -122,7 +122,7 @@ def _show(calls: list[Measured]) -> None:
         for call in calls:
             said = call.text if call.error is None else f"{type(call.error).__name__}: {call.error}"
             write(f"== {call.title}\n{said}\n\n")
-    heads = ["model", "first token", "total", "tokens/s", "prompt", "completion", "cost"]
+    heads = ["model", "first token", "total", "tokens/s", "in", "out", "cost"]
     write_table(heads, [_figures(call) for call in calls], right=range(1, 7))
     if total := _totals(calls):
         write(f"Together: {total}\n")
