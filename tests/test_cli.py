@@ -8,10 +8,10 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
-from cli_runs import run_here, set_variables, terminal
+from cli_runs import Ran, run_here, set_variables, terminal
 from replies import piece
 from server import Cut, Pause, Recorded, Reply, ScriptedServer
 from vendors_on_loopback import KEY, ROOT, TEXT, environment, process_environment, python, vendor
@@ -37,6 +37,21 @@ def run(
         timeout=_LONGEST,
         check=False,
     )
+
+
+class Runner(Protocol):
+    """``run``, in this process: for tests to which a process of its own is not the point."""
+
+    def __call__(self, *arguments: str, url: str, keys: tuple[str, ...]) -> Ran: ...
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Runner:
+    def run(*arguments: str, url: str, keys: tuple[str, ...]) -> Ran:
+        set_variables(monkeypatch, {**environment(url, keys=False), **dict.fromkeys(keys, KEY)})
+        return run_here(capsys, *arguments)
+
+    return run
 
 
 @pytest.fixture
@@ -82,31 +97,33 @@ def test_a_whole_answer_is_printed_as_it_is(vendors: ScriptedServer) -> None:
         ("BAICHUAN_API_KEY", "baichuan"),
     ],
 )
-def test_the_provider_whose_key_is_set_is_asked(vendors: ScriptedServer, variable: str, provider: str) -> None:
-    done = run("chat", "你好", url=vendors.url, keys=(variable,))
+def test_the_provider_whose_key_is_set_is_asked(
+    vendors: ScriptedServer, here: Runner, variable: str, provider: str
+) -> None:
+    done = here("chat", "你好", url=vendors.url, keys=(variable,))
 
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     assert paths(vendors) == [f"/{provider}/chat/completions"]
 
 
-def test_the_named_provider_wins_over_the_first_key(vendors: ScriptedServer) -> None:
+def test_the_named_provider_wins_over_the_first_key(vendors: ScriptedServer, here: Runner) -> None:
     keys = ("ZHIPU_API_KEY", "DEEPSEEK_API_KEY")
-    done = run("chat", "你好", "--provider", "deepseek", url=vendors.url, keys=keys)
+    done = here("chat", "你好", "--provider", "deepseek", url=vendors.url, keys=keys)
 
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     assert paths(vendors) == ["/deepseek/chat/completions"]
 
 
-def test_an_alias_needs_no_model_either(vendors: ScriptedServer) -> None:
-    done = run("chat", "你好", "--provider", "kimi", url=vendors.url, keys=("MOONSHOT_API_KEY",))
+def test_an_alias_needs_no_model_either(vendors: ScriptedServer, here: Runner) -> None:
+    done = here("chat", "你好", "--provider", "kimi", url=vendors.url, keys=("MOONSHOT_API_KEY",))
 
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     assert paths(vendors) == ["/moonshot/chat/completions"]
 
 
-def test_options_become_parameters_of_the_call(vendors: ScriptedServer) -> None:
+def test_options_become_parameters_of_the_call(vendors: ScriptedServer, here: Runner) -> None:
     options = ["--provider", "zhipuai", "--model", "glm-5.2", "--system", "Be brief.", "--max-tokens", "9"]
-    done = run(
+    done = here(
         "chat",
         "你好",
         *options,
@@ -118,17 +135,17 @@ def test_options_become_parameters_of_the_call(vendors: ScriptedServer) -> None:
         keys=("ZHIPU_API_KEY",),
     )
 
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     assert paths(vendors) == ["/mine/chat/completions"]
     sent = vendors.requests[0].json
     assert (sent["model"], sent["max_tokens"], sent["temperature"]) == ("glm-5.2", 9, 0.5)
     assert sent["messages"][0] == {"role": "system", "content": "Be brief."}
 
 
-def test_usage_is_shown_after_the_answer_when_asked_for(vendors: ScriptedServer) -> None:
-    done = run("chat", "你好", "--usage", url=vendors.url, keys=("DEEPSEEK_API_KEY",))
+def test_usage_is_shown_after_the_answer_when_asked_for(vendors: ScriptedServer, here: Runner) -> None:
+    done = here("chat", "你好", "--usage", url=vendors.url, keys=("DEEPSEEK_API_KEY",))
 
-    assert done.stdout == f"{TEXT}\n[usage: 3 prompt + 2 completion = 5 tokens]\n"
+    assert done.out == f"{TEXT}\n[usage: 3 prompt + 2 completion = 5 tokens]\n"
 
 
 def test_without_a_key_the_local_model_answers() -> None:
