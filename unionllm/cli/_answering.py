@@ -85,3 +85,13 @@ def usage_line(response: ModelResponse | None) -> str:
     cost = cost_of(response)
     told = f", {money(cost)}" if cost is not None else ""
     return f"[usage: {counts[0]} prompt + {counts[1]} completion = {counts[2]} tokens{told}]"
+
+
+def changes(response: ModelResponse | None) -> list[str]:
+    """What was changed in the request because the vendor would refuse it as it was given, a line each."""
+    lines = []
+    for one in (response.adaptations if response is not None else None) or ():
+        became = f" to {one.sent!r}" if one.sent is not None else ""
+        reason = f": {one.reason}" if one.reason else ""
+        lines.append(f"[{one.parameter} was {one.action}{became}{reason}]")
+    return lines

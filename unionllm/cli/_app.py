@@ -14,7 +14,7 @@ import typer
 from .. import __version__
 from ..exceptions import UnionLLMError
 from . import COMMANDS, codes
-from ._screen import CommandError
+from ._screen import CommandError, clean
 
 _ABOUT = "One call for every Chinese model vendor, and the rest."
 _COMPLETION = "_UNIONLLM_COMPLETE"
@@ -22,9 +22,10 @@ _COMPLETION = "_UNIONLLM_COMPLETE"
 
 def run(words: Sequence[str]) -> int:
     """Run the command that the words name; returns the exit code."""
-    app = build(words)
     try:
-        app(list(words), prog_name="unionllm")
+        build(words)(list(words), prog_name="unionllm")
+    except KeyboardInterrupt:
+        return codes.STOPPED
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else codes.FAILED
     return codes.DONE
@@ -69,7 +70,8 @@ def _ending(command: Callable[..., int]) -> Callable[..., None]:
             code = codes.USAGE
         except UnionLLMError as error:
             sys.stdout.flush()
-            sys.stderr.write(f"{type(error).__name__}: {error}\n")
+            # A part of it was said by the vendor.
+            sys.stderr.write(clean(f"{type(error).__name__}: {error}\n"))
             code = codes.FAILED
         except KeyboardInterrupt:
             sys.stderr.write("\n")

@@ -8,15 +8,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..exceptions import UnionLLMError
 from . import codes
-from ._answering import Whom, ask, text_of, usage_line
+from ._answering import Whom, ask, changes, text_of, usage_line
 from ._asking import choose
 from ._drawing import writer
 from ._images import image_part, user_message
 from ._screen import CommandError, tell, write
+
+if TYPE_CHECKING:
+    from ..schema import ModelResponse
 
 _BLOCK = '"""'
 
@@ -36,6 +39,16 @@ class Conversation:
     def sent(self) -> list[dict[str, Any]]:
         """The messages of the next call."""
         return [*([{"role": "system", "content": self.system}] if self.system else []), *self.messages]
+
+    def go_on(self, response: ModelResponse | None) -> None:
+        """Remember which conversation it is on an agent platform, which keeps what was said itself."""
+        name = response.conversation_id if response is not None else None
+        if name:
+            self.whom.params = {**self.whom.params, "conversation_id": name}
+
+    def begin_anew(self) -> None:
+        """Forget it."""
+        self.whom.params = {key: value for key, value in self.whom.params.items() if key != "conversation_id"}
 
 
 def converse(talk: Conversation) -> int:
@@ -99,6 +112,9 @@ def _send(talk: Conversation, message: dict[str, Any]) -> None:
         tell("Stopped." if kept else "Stopped before anything arrived; the question was not kept.", style="dim")
     if kept:
         talk.messages.append({"role": "assistant", "content": text_of(answered.response)})
+    talk.go_on(answered.response)
+    for line in changes(answered.response):
+        tell(line, style="dim")
     if talk.shows_usage and (line := usage_line(answered.response)):
         tell(line, style="dim")
 
@@ -121,8 +137,8 @@ def _provider(talk: Conversation, rest: str) -> None:
     name, _, model = rest.partition(" ")
     if name:
         provider, chosen = choose(name, model.strip() or None)
-        # The address belonged to the other one.
-        params = {**talk.whom.params, "base_url": None, "region": None}
+        # They belonged to the other one.
+        params = {**talk.whom.params, "base_url": None, "region": None, "conversation_id": None}
         talk.whom = Whom(provider=provider, model=chosen, params=params)
     tell(talk.whom.title or "default", style="dim")
 
@@ -160,6 +176,7 @@ def _retry(talk: Conversation, rest: str) -> None:
 def _clear(talk: Conversation, rest: str) -> None:
     talk.messages.clear()
     talk.images.clear()
+    talk.begin_anew()
     tell("Forgotten; the system message stays.", style="dim")
 
 

@@ -44,10 +44,14 @@ def writer(*, is_plain: bool = False) -> Writer:
 
 
 class PlainWriter:
-    """The text of the answer as it is, and a line break; reasoning is left out."""
+    """The text of the answer as it is, and a line break; reasoning is left out.
+
+    In a terminal without what could steer it.
+    """
 
     def __init__(self) -> None:
         self._has_text = False
+        self._is_terminal = console().is_terminal
 
     def begin(self, title: str) -> None:
         """Nothing is written."""
@@ -58,7 +62,7 @@ class PlainWriter:
     def text(self, piece: str) -> None:
         """Written at once."""
         self._has_text = True
-        write(piece)
+        write(clean(piece) if self._is_terminal else piece)
 
     def end(self) -> None:
         """A line break after the text, if there is any."""

@@ -55,7 +55,7 @@ def write(text: str) -> None:
 def tell(text: str, style: str = "") -> None:
     """A line for the person, on standard error."""
     out = warnings()
-    out.print(text, style=style, markup=False, soft_wrap=not out.is_terminal)
+    out.print(clean(text), style=style, markup=False, soft_wrap=not out.is_terminal)
 
 
 def write_json(value: Any) -> None:

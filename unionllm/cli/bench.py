@@ -112,7 +112,7 @@ async def _run(
     warm_up = Measured(provider=run.provider, model=run.model)
     await measure(warm_up, messages, {**params, "timeout": {"total": seconds}}, keeps_text=False)
     if warm_up.was_stopped:
-        raise KeyboardInterrupt
+        raise asyncio.CancelledError
     if warm_up.error is not None:
         raise warm_up.error
     numbers = iter(range(count))

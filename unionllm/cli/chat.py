@@ -12,11 +12,11 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from . import codes
-from ._answering import Answered, Whom, ask, usage_line
+from ._answering import Answered, Whom, ask, changes, usage_line
 from ._asking import choose
 from ._drawing import PlainWriter, writer
 from ._images import user_message
-from ._screen import CommandError, tell, write
+from ._screen import CommandError, is_rich, tell, write
 
 #: Seconds after which a silent pipe is mentioned.
 _PATIENCE = 2.0
@@ -94,6 +94,9 @@ def _answer_once(whom: Whom, messages: list[dict[str, Any]], *, usage: bool, as_
         _write_response(answered)
     elif usage and (line := usage_line(answered.response)):
         write(line + "\n")
+    if is_rich():
+        for line in changes(answered.response):
+            tell(line, style="dim")
     return codes.STOPPED if answered.was_stopped else codes.DONE
 
 
