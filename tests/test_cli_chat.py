@@ -94,6 +94,17 @@ def test_reasoning_is_not_part_of_what_a_program_reads(
     assert run_here(capsys, "chat", "你好").out == "# 好\n"
 
 
+def test_a_pipe_gets_plain_text_whatever_colours_are_forced(
+    zhipuai: VendorServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    zhipuai.reply(text="# 好")
+
+    ran = run_here(capsys, "chat", "你好", "--usage")
+
+    assert ran.out == "# 好\n[usage: 2 prompt + 3 completion = 5 tokens]\n"
+
+
 def test_thinking_is_switched_by_one_option(zhipuai: VendorServer, capsys: pytest.CaptureFixture[str]) -> None:
     zhipuai.reply(text="好")
 

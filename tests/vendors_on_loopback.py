@@ -27,6 +27,8 @@ _DETAILS = {"prompt_tokens_details": {"cached_tokens": 1}, "completion_tokens_de
 def environment(url: str = "", *, keys: bool = True) -> dict[str, str | None]:
     """Variables that send every native provider (and LiteLLM's ``openai``) to ``url``; None: must not be set."""
     variables: dict[str, str | None] = {"UNIONLLM_LOG": None, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+    # typer colours what it says wherever one of them is set.
+    variables.update(dict.fromkeys(("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS")))
     for name in _registry.PROVIDERS:
         found = _registry.find(name)
         assert found is not None

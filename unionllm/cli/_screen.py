@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console, JustifyMethod
@@ -28,16 +28,20 @@ class CommandError(Exception):
 
 def console() -> Console:
     """Standard output as rich sees it now."""
-    from rich.console import Console
-
-    return Console(file=sys.stdout, highlight=False, emoji=False)
+    return _console(sys.stdout)
 
 
 def warnings() -> Console:
     """Standard error, likewise."""
+    return _console(sys.stderr)
+
+
+def _console(file: TextIO) -> Console:
     from rich.console import Console
 
-    return Console(file=sys.stderr, highlight=False, emoji=False)
+    # FORCE_COLOR makes every pipe a terminal for rich, and what a program reads would be drawn.
+    is_terminal = None if file.isatty() else False
+    return Console(file=file, highlight=False, emoji=False, force_terminal=is_terminal)
 
 
 def is_rich() -> bool:
