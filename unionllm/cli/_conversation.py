@@ -100,19 +100,19 @@ def take(talk: Conversation, line: str) -> bool:
 
 def _send(talk: Conversation, message: dict[str, Any]) -> None:
     talk.messages.append(message)
-    kept = False
     try:
         answered = ask(talk.whom, talk.sent(), writer(is_plain=talk.is_plain))
-        kept = answered.response is not None and bool(text_of(answered.response))
+        if text := text_of(answered.response):
+            talk.messages.append({"role": "assistant", "content": text})
     finally:
-        if not kept:
+        # A question without an answer is not kept: some vendors refuse two in a row.
+        is_kept = talk.messages[-1] is not message
+        if not is_kept:
             talk.messages.pop()
     talk.images.clear()
-    if answered.was_stopped:
-        tell("Stopped." if kept else "Stopped before anything arrived; the question was not kept.", style="dim")
-    if kept:
-        talk.messages.append({"role": "assistant", "content": text_of(answered.response)})
     talk.go_on(answered.response)
+    if answered.was_stopped:
+        tell("Stopped." if is_kept else "Stopped before anything arrived; the question was not kept.", style="dim")
     for line in changes(answered.response):
         tell(line, style="dim")
     if talk.shows_usage and (line := usage_line(answered.response)):
