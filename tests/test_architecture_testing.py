@@ -21,7 +21,7 @@ def test_nothing_but_the_command_line_knows_the_vendor_server() -> None:
 
     users = {name_of(path) for path in outside if any(name.startswith("testing") for name in ours(path))}
 
-    assert users == {"cli"}
+    assert users == {"cli._serving"}
 
 
 def test_the_server_library_shows_in_the_server_only() -> None:

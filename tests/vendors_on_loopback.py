@@ -27,6 +27,8 @@ _DETAILS = {"prompt_tokens_details": {"cached_tokens": 1}, "completion_tokens_de
 def environment(url: str = "", *, keys: bool = True) -> dict[str, str | None]:
     """Variables that send every native provider (and LiteLLM's ``openai``) to ``url``; None: must not be set."""
     variables: dict[str, str | None] = {"UNIONLLM_LOG": None, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+    # typer colours what it says wherever one of them is set.
+    variables.update(dict.fromkeys(("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS")))
     for name in _registry.PROVIDERS:
         found = _registry.find(name)
         assert found is not None
@@ -52,6 +54,8 @@ def process_environment(variables: dict[str, str | None]) -> dict[str, str]:
 
 def vendor(request: Recorded) -> Reply:
     """Answers any call in OpenAI's dialect: sums, a tool call if tools are offered, JSON if it is asked for."""
+    if request.method == "GET":
+        return Reply(status=404, json={})
     asked: dict[str, Any] = request.json
     if "input" in asked:
         rows = [{"index": number, "embedding": [0.5]} for number in range(len(asked["input"]))]

@@ -41,6 +41,8 @@ class Credential:
         required: whether a call without it makes no sense, unless one of the spec's ``alternatives`` is given.
         models: regular expression of models that are it, where the argument is not given.
         has_lines: whether it is a text of several lines, as keys in PEM are.
+        looks_like: what the vendor's consoles give out, with ``…`` for the parts that vary. Only for advice: no call
+            is refused for it.
     """
 
     name: str = "api_key"
@@ -48,6 +50,7 @@ class Credential:
     required: bool = True
     models: str | None = None
     has_lines: bool = False
+    looks_like: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,7 +94,7 @@ adapter = Baichuan(
         regions=(
             Region(name="cn", base_url="https://api.baichuan-ai.com/v1", console="https://platform.baichuan-ai.com"),
         ),
-        credentials=(Credential(env=("BAICHUAN_API_KEY",)),),
+        credentials=(Credential(env=("BAICHUAN_API_KEY",), looks_like="sk-…"),),
         base_url_env=("BAICHUAN_API_BASE",),
         docs="https://platform.baichuan-ai.com/docs/api",
         embeddings=EmbeddingFacts(batch=16),

@@ -161,7 +161,7 @@ adapter = BailianApp(
             Region(name="intl", base_url=f"https://dashscope-intl.aliyuncs.com{_NATIVE}", console=_INTL),
         ),
         credentials=(
-            Credential(env=("DASHSCOPE_API_KEY",)),
+            Credential(env=("DASHSCOPE_API_KEY",), looks_like="sk-…"),
             Credential(name="app_id", required=False),
             Credential(name="workspace", env=("DASHSCOPE_WORKSPACE_ID", "DASHSCOPE_WORKSPACE"), required=False),
         ),

@@ -89,7 +89,7 @@ adapter = DeepSeek(
         regions=(
             Region(name="cn", base_url="https://api.deepseek.com", console="https://platform.deepseek.com/api_keys"),
         ),
-        credentials=(Credential(env=("DEEPSEEK_API_KEY",)),),
+        credentials=(Credential(env=("DEEPSEEK_API_KEY",), looks_like="sk-…"),),
         base_url_env=("DEEPSEEK_API_BASE",),
         docs="https://api-docs.deepseek.com",
         rules=(

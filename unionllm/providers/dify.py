@@ -215,7 +215,7 @@ adapter = Dify(
         name="dify",
         title="Dify",
         regions=(Region(name="cloud", base_url="https://api.dify.ai/v1", console="https://cloud.dify.ai"),),
-        credentials=(Credential(name="api_key", env=("DIFY_API_KEY",)),),
+        credentials=(Credential(name="api_key", env=("DIFY_API_KEY",), looks_like="app-…"),),
         base_url_env=("DIFY_API_BASE",),
         docs="https://docs.dify.ai/en/api-reference",
         default_model="dify",

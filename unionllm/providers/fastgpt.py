@@ -179,7 +179,7 @@ adapter = FastGPT(
             Region(name="cn", base_url="https://api.fastgpt.in/api/v1", console="https://cloud.fastgpt.cn"),
             Region(name="intl", base_url="https://cloud.fastgpt.io/api/v1", console="https://cloud.fastgpt.io"),
         ),
-        credentials=(Credential(name="api_key", env=("FASTGPT_API_KEY",)),),
+        credentials=(Credential(name="api_key", env=("FASTGPT_API_KEY",), looks_like="fastgpt-…"),),
         base_url_env=("FASTGPT_API_BASE",),
         docs="https://doc.fastgpt.io/openapi/chat",
         default_model="fastgpt",

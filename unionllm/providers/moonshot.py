@@ -118,7 +118,7 @@ adapter = Moonshot(
             ),
             Region(name="coding", base_url="https://api.kimi.com/coding/v1", console="https://www.kimi.com/code"),
         ),
-        credentials=(Credential(env=("MOONSHOT_API_KEY", "KIMI_API_KEY")),),
+        credentials=(Credential(env=("MOONSHOT_API_KEY", "KIMI_API_KEY"), looks_like="sk-…"),),
         base_url_env=("MOONSHOT_BASE_URL", "MOONSHOT_API_BASE", "KIMI_BASE_URL"),
         docs="https://platform.kimi.ai/docs/api/chat",
         rules=(

@@ -163,7 +163,8 @@ adapter = Qwen(
                     "QWEN_AI_PLATFORM_API_KEY",
                     "ALIBABA_CODING_PLAN_API_KEY",
                     "ALIBABA_TOKEN_PLAN_API_KEY",
-                )
+                ),
+                looks_like="sk-…",
             ),
             Credential(name="workspace", env=("DASHSCOPE_WORKSPACE_ID", "DASHSCOPE_WORKSPACE"), required=False),
         ),

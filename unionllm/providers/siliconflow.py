@@ -23,7 +23,7 @@ adapter = OpenAICompatible(
             ),
             Region(name="intl", base_url="https://api.siliconflow.com/v1", console=_INTL_CONSOLE),
         ),
-        credentials=(Credential(env=("SILICONFLOW_API_KEY",)),),
+        credentials=(Credential(env=("SILICONFLOW_API_KEY",), looks_like="sk-…"),),
         base_url_env=("SILICONFLOW_API_BASE",),
         docs="https://docs.siliconflow.cn",
         rules=(

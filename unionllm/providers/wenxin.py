@@ -174,7 +174,7 @@ _SPEC = OpenAISpec(
     title="Baidu Qianfan, ERNIE (百度千帆, 文心)",
     regions=(Region(name="cn", base_url="https://qianfan.baidubce.com/v2", console=_CONSOLE),),
     credentials=(
-        Credential(env=("ERNIE_API_KEY", "QIANFAN_API_KEY", "QIANFAN_BEARER_TOKEN")),
+        Credential(env=("ERNIE_API_KEY", "QIANFAN_API_KEY", "QIANFAN_BEARER_TOKEN"), looks_like="bce-v3/…"),
         Credential(name="app_id", env=("QIANFAN_APP_ID",), required=False),
         Credential(name="access_key", env=("QIANFAN_ACCESS_KEY",), required=False),
         Credential(name="secret_key", env=("QIANFAN_SECRET_KEY",), required=False),

@@ -154,7 +154,10 @@ adapter = Zhipu(
             Region(name="coding-intl", base_url="https://api.z.ai/api/coding/paas/v4", console=_INTL_CONSOLE),
         ),
         credentials=(
-            Credential(env=("ZHIPU_API_KEY", "ZHIPUAI_API_KEY", "ZAI_API_KEY", "GLM_API_KEY", "BIGMODEL_API_KEY")),
+            Credential(
+                env=("ZHIPU_API_KEY", "ZHIPUAI_API_KEY", "ZAI_API_KEY", "GLM_API_KEY", "BIGMODEL_API_KEY"),
+                looks_like="….…",
+            ),
             Credential(name="auth", required=False),
         ),
         base_url_env=("ZHIPUAI_BASE_URL", "ZAI_BASE_URL", "ZAI_API_BASE"),
