@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ._framing import DECODERS, MAX_EVENT_BYTES, STREAM_SHARE, Decoder, too_large, too_long
+from ._framing import MAX_EVENT_BYTES, STREAM_SHARE, Event, build_decoder, too_large, too_long
 from ._wire import ChunkParser, HttpReply
-from .exceptions import APIError
+from .exceptions import APIError, APIResponseError, StreamInterruptedError
 
 if TYPE_CHECKING:
     from .schema import ModelResponseChunk
@@ -69,7 +70,7 @@ class StreamReader:
         max_bytes: int = MAX_EVENT_BYTES,
     ) -> None:
         self._parser = parser
-        self._decoder: Decoder = DECODERS[parser.framing](max_bytes)
+        self._decoder = build_decoder(parser.framing, headers.get("content-type", ""), max_bytes)
         self._max_bytes = max_bytes
         self._bytes_left = max_bytes * STREAM_SHARE
         self._head = (status, headers, url)
@@ -118,14 +119,28 @@ class StreamReader:
     def end(self) -> Iterator[ModelResponseChunk]:
         """The chunks that the end of the body completes."""
         try:
-            for event in self._decoder.end():
-                yield from self._parser.feed(event)
+            yield from self._feed_last(self._decoder.end())
             if self._decoder.body is not None:
                 yield from self._parser.read_body(self.reply(bytes(self._decoder.body)))
             else:
                 yield from self._parser.end()
         except APIError as error:
             self._fail(error)
+
+    def _feed_last(self, events: Iterable[Event]) -> Iterator[ModelResponseChunk]:
+        """The chunks of what stands behind the last end of an event: an event that is whole, or half of one."""
+        if not self._decoder.has_begun:
+            for event in events:
+                yield from self._parser.feed(event)
+            return
+        with suppress(APIResponseError):
+            for event in events:
+                yield from self._parser.feed(event)
+            return
+        raise StreamInterruptedError(
+            "the stream ended in the middle of an event, so the answer is not whole. What had arrived is in .partial; "
+            "ask again, or continue from there."
+        )
 
     def _fail(self, error: APIError) -> None:
         # The frames that the error went through hold the vendor's words in their local variables, and a vendor may

@@ -122,7 +122,12 @@ class Deadline:
         """A new request is about to be sent: its first token is awaited again, under these limits."""
         self.timeouts = timeouts
         self.max_bytes = max_bytes
-        self._body_started = self._draining = self._lingering = self._in_handshake = False
+        self._in_handshake = False
+        self.request_started()
+
+    def request_started(self) -> None:
+        """One of the requests of this attempt is about to be sent: the answer before it, if any, counts no more."""
+        self._body_started = self._draining = self._lingering = False
 
     def handshake_started(self) -> None:
         """The handshake of a WebSocket is about to be sent: until it has ended, the connect limit applies."""

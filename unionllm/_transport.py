@@ -49,6 +49,7 @@ def _build_request(
     step: HttpRequest, deadline: Deadline, client: httpx.Client | httpx.AsyncClient | None
 ) -> httpx.Request:
     logger.debug("-> %s %s %s", step.method, place_of(step.url), Shown(step.content, step.secrets))
+    deadline.request_started()
     limits = deadline.timeouts
     pool = deadline.shorten("pool", limits.pool)
     connect = deadline.shorten("connect", limits.connect)
