@@ -12,13 +12,21 @@ JSON document, an HTML page) is kept whole for ``body``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from .exceptions import APIResponseError
 
-#: Size in bytes that one event, or a body that is no event stream, may have.
+#: Size in bytes that one event, or a body that is no event stream, may have unless the caller says otherwise.
 MAX_EVENT_BYTES = 32 * 1024 * 1024
+
+#: What all events of a stream together may have, as a multiple of that: a million tokens, each in an event of 500
+#: bytes. Whoever joins or parses a stream keeps some of every event, so there must be an end to them.
+STREAM_SHARE = 16
+
+#: What is kept of a comment: vendors put a status into one, never a text.
+_COMMENT_CHARS = 1000
 
 _BOM = b"\xef\xbb\xbf"
 _FIELD_STARTS = (b"data", b"event", b"id", b"retry", b":")
@@ -57,6 +65,8 @@ class LineSplitter:
             self._hold(first)
             return []
         lines = [b"".join((*self._pieces, first)), *rest]
+        if self._size + len(data) > self._max_bytes and max(map(len, lines)) > self._max_bytes:
+            raise too_large(self._max_bytes)
         self._pieces.clear()
         self._size = 0
         self._hold(lines.pop())
@@ -90,11 +100,18 @@ class SSEDecoder:
         self._comments: list[str] = []
         self.body: bytearray | None = None
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the body began like a stream of events."""
+        return self._start is None
+
     def feed(self, data: bytes) -> list[Event]:
         """The events that ``data`` completes."""
         if self._start is not None:
             self._start += data
             if not self._looks_like_events(self._start):
+                if len(self._start) > self._max_bytes:
+                    raise too_large(self._max_bytes)
                 return []
             data, self._start = bytes(self._start), None
             data = data.lstrip().removeprefix(_BOM)
@@ -114,8 +131,6 @@ class SSEDecoder:
         return events
 
     def _looks_like_events(self, start: bytearray) -> bool:
-        if len(start) > self._max_bytes:
-            raise too_large(self._max_bytes)
         if self.body is not None:
             return False
         # Some vendors send blank lines for minutes to keep a connection alive.
@@ -157,7 +172,7 @@ class SSEDecoder:
         elif name == b"event":
             self._event = text
         elif not name and text and len(self._comments) < 16:
-            self._comments.append(text)
+            self._comments.append(text[:_COMMENT_CHARS])
 
 
 class JSONLinesDecoder:
@@ -166,10 +181,13 @@ class JSONLinesDecoder:
     def __init__(self, max_bytes: int = MAX_EVENT_BYTES) -> None:
         self._lines = LineSplitter(max_bytes)
         self.body: bytearray | None = None
+        self.has_begun = False
 
     def feed(self, data: bytes) -> list[Event]:
         """The lines that ``data`` completes, blank ones left out."""
-        return [Event(_decode(line)) for line in self._lines.feed(data) if line.strip()]
+        events = [Event(_decode(line)) for line in self._lines.feed(data) if line.strip()]
+        self.has_begun = self.has_begun or bool(events)
+        return events
 
     def end(self) -> list[Event]:
         """The line that the end of the body completes."""
@@ -184,6 +202,7 @@ class MessageDecoder:
 
     def __init__(self, max_bytes: int = MAX_EVENT_BYTES) -> None:
         self.body: bytearray | None = None
+        self.has_begun = True
 
     def feed(self, data: bytes) -> list[Event]:
         """The event that the message ``data`` is."""
@@ -194,11 +213,51 @@ class MessageDecoder:
         return []
 
 
+class _OnlyUtf8:
+    """The events of a body whose head names another charset, as gateways do that convert texts.
+
+    JSON is UTF-8, and so are most of these bodies. One that is not would pass for an answer full of question marks.
+    """
+
+    def __init__(self, decoder: Decoder, charset: str) -> None:
+        self._decoder = decoder
+        self._charset = charset
+
+    @property
+    def body(self) -> bytearray | None:
+        return self._decoder.body
+
+    @property
+    def has_begun(self) -> bool:
+        return self._decoder.has_begun
+
+    def feed(self, data: bytes) -> list[Event]:
+        """The events that ``data`` completes. Raises APIResponseError for one that is no UTF-8."""
+        return [self._checked(event) for event in self._decoder.feed(data)]
+
+    def end(self) -> list[Event]:
+        """The events that the end of the body completes. Raises as ``feed`` does."""
+        return [self._checked(event) for event in self._decoder.end()]
+
+    def _checked(self, event: Event) -> Event:
+        if "\ufffd" in event.data:
+            raise APIResponseError(
+                f"the answer is written in {self._charset}, and only UTF-8 can be read. Check base_url; a proxy or "
+                "gateway may have converted it."
+            )
+        return event
+
+
 class Decoder(Protocol):
-    """Bytes in pieces → events. ``body`` holds the bytes of an answer that was no event stream."""
+    """Bytes in pieces → events. ``body`` holds the bytes of an answer that was no event stream.
 
-    body: bytearray | None
+    ``has_begun`` is whether the bytes so far can be told to be one.
+    """
 
+    @property
+    def body(self) -> bytearray | None: ...
+    @property
+    def has_begun(self) -> bool: ...
     def feed(self, data: bytes) -> list[Event]: ...
     def end(self) -> list[Event]: ...
 
@@ -210,11 +269,31 @@ DECODERS: dict[str, Callable[[int], Decoder]] = {
 }
 
 
+_CHARSET = re.compile(r"charset\s*=\s*\"?([\w.:+-]+)", re.IGNORECASE)
+#: Names of UTF-8, of a part of it, and of what servers say of any text without having looked at it.
+_USUAL_CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin-1", "latin1"})
+
+
+def build_decoder(framing: str, content_type: str, max_bytes: int) -> Decoder:
+    """The decoder of a body of that framing, whose head names that type."""
+    decoder = DECODERS[framing](max_bytes)
+    named = _CHARSET.search(content_type)
+    return _OnlyUtf8(decoder, named[1]) if named and named[1].lower() not in _USUAL_CHARSETS else decoder
+
+
 def too_large(limit: int) -> APIResponseError:
-    """The error for an answer that outgrows what we are willing to hold."""
+    """The error for an event, or a body, that outgrows what we are willing to hold."""
     return APIResponseError(
-        f"The vendor sent more than {limit:,} bytes without an end of event. "
-        "Raise the limit with max_response_bytes=… if such an answer is expected."
+        f"the vendor sent more than {limit:,} bytes without an end, which max_response_bytes={limit} forbids. "
+        "If such an answer is expected, raise that argument of the call or client."
+    )
+
+
+def too_long(limit: int) -> APIResponseError:
+    """The error for a stream whose events are too much together."""
+    return APIResponseError(
+        f"the vendor sent more than {limit * STREAM_SHARE:,} bytes in one stream, {STREAM_SHARE} times "
+        f"max_response_bytes={limit}. If such an answer is expected, raise that argument of the call or client."
     )
 
 

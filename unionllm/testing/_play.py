@@ -11,47 +11,23 @@ from dataclasses import replace
 
 from aiohttp import WSMsgType, web
 
+from ._broken import Half, apply_fault, before, count
 from ._exchange import Reply, Streamed, Whole
 from ._script import Answer, Fault
-
-_HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
-
 
 #: Seconds that a WebSocket is kept open behind its last message.
 _LAST_SECONDS = 5.0
 _ENDINGS = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
+_HALF_A_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/ev"
+_TEXT_FRAME = 0x81
+#: Faults whose reply does not come to its end.
+_ENDS_EARLY = ("cut", "stall", "large")
+#: What grows and grows: neither the end of a line nor that of a JSON text.
+_PADDING = b" " * 262_144
 
 
 class CutError(Exception):
     """The script ends the connection here."""
-
-
-def apply_fault(reply: Reply, fault: Fault | None) -> Reply:
-    """The reply with a fault of its content; faults of the connection are played by ``play``."""
-    if fault is None:
-        return reply
-    if fault.name == "html":
-        return Whole(body=fault.body or _HTML, status=fault.status or 502, content_type="text/html")
-    if fault.name == "empty":
-        return Whole(body=b"", status=fault.status or 200, content_type=reply.content_type)
-    if fault.name == "content_type":
-        return replace(reply, content_type=fault.content_type or "text/plain")
-    if fault.name == "malformed":
-        return _malformed(reply, fault)
-    return reply
-
-
-def _malformed(reply: Reply, fault: Fault) -> Reply:
-    """JSON that stops in the middle of a string, with everything around it in order."""
-    if isinstance(reply, Whole):
-        return replace(reply, body=fault.body or reply.body[: max(1, len(reply.body) * 2 // 3)])
-    after = _count(fault, len(reply.events))
-    broken = fault.body or reply.events[after].rstrip(b"\n")[:-8] + b"\n\n"
-    return replace(reply, events=[*reply.events[:after], broken, *reply.events[after + 1 :]])
-
-
-def _count(fault: Fault, available: int) -> int:
-    return min(available // 2 if fault.after is None else fault.after, max(available - 1, 0))
 
 
 def _recut(pieces: Sequence[bytes], split: int | tuple[int, ...] | None) -> Iterator[bytes]:
@@ -72,17 +48,23 @@ async def _steps(reply: Streamed, answer: Answer | None, error_event: bytes) -> 
     pieces, pace = list(reply.events), answer.pace if answer else 0.0
     ends_early = False
     if error_event and fault is not None:
-        pieces = [*pieces[: _count(fault, len(pieces))], error_event]
-    elif fault is not None and fault.name in ("cut", "stall"):
-        pieces, ends_early = pieces[: _count(fault, len(pieces))], True
+        pieces = [*pieces[: count(fault, len(pieces))[0]], error_event]
+    elif fault is not None and fault.name in _ENDS_EARLY:
+        pieces, ends_early = before(fault, pieces), True
     for piece in _recut(pieces, answer.split if answer else None):
         yield piece
         if pace:
             await asyncio.sleep(pace)
+    while fault is not None and fault.name == "large":
+        yield _PADDING
     if ends_early and fault is not None:
-        if fault.name == "stall":
-            await asyncio.sleep(fault.seconds)
+        await _be_silent(fault)
         raise CutError
+
+
+async def _be_silent(fault: Fault) -> None:
+    if fault.name == "stall":
+        await asyncio.sleep(fault.seconds)
 
 
 async def play(
@@ -93,10 +75,14 @@ async def play(
     reply = apply_fault(reply, fault)
     if fault is not None and fault.name == "slow":
         await asyncio.sleep(fault.seconds)
-    if fault is not None and fault.name in ("cut", "stall") and fault.after == -1:
-        if fault.name == "stall":
-            await asyncio.sleep(fault.seconds)
+    if fault is not None and fault.is_in_head:
+        if fault.after != -1:
+            write(request, _HALF_A_HEAD)
+        await _be_silent(fault)
         return cut(request, reset=fault.reset)
+    if fault is not None and fault.name == "length":
+        write(request, _with_wrong_length(reply, 100 if fault.after is None else fault.after))
+        return cut(request)
     if isinstance(reply, Whole) and not _is_in_pieces(answer):
         headers = {"Content-Type": reply.content_type, **reply.headers}
         return web.Response(body=reply.body, status=reply.status, headers=headers)
@@ -111,22 +97,39 @@ async def play(
         )
     response = web.StreamResponse(status=reply.status, headers={"Content-Type": reply.content_type, **reply.headers})
     response.enable_chunked_encoding()
-    await response.prepare(request)
     try:
+        await response.prepare(request)
         async for piece in _steps(reply, answer, error_event):
             await response.write(piece)
+        await response.write_eof()
     except CutError:
         return cut(request, reset=bool(fault and fault.reset), response=response)
-    await response.write_eof()
+    except ConnectionResetError:  # the client has left
+        return response
     return response
 
 
 def _is_in_pieces(answer: Answer | None) -> bool:
     fault = answer.fault if answer else None
-    return bool(answer and answer.split) or (fault is not None and fault.name in ("cut", "stall"))
+    return bool(answer and answer.split) or (fault is not None and fault.name in _ENDS_EARLY)
 
 
-def cut(request: web.Request, *, reset: bool, response: web.StreamResponse | None = None) -> web.StreamResponse:
+def _with_wrong_length(reply: Reply, by: float) -> bytes:
+    """Head and body as they stand on the wire; aiohttp itself would keep to the length."""
+    body = reply.body if isinstance(reply, Whole) else b"".join(reply.events)
+    told = int(max(len(body) + by, 0) if abs(by) >= 1 else len(body) * (1 + by))
+    head = f"HTTP/1.1 {reply.status} \r\nContent-Type: {reply.content_type}\r\nContent-Length: {told}\r\n\r\n"
+    return head.encode() + body
+
+
+def write(request: web.Request, data: bytes) -> None:
+    """Bytes for the wire as they are."""
+    transport = request.transport
+    if isinstance(transport, asyncio.Transport):
+        transport.write(data)
+
+
+def cut(request: web.Request, *, reset: bool = False, response: web.StreamResponse | None = None) -> web.StreamResponse:
     """End the connection here: what was written still arrives, unless it is reset."""
     transport = request.transport
     if transport is not None and reset:
@@ -151,7 +154,14 @@ async def play_messages(
         # `split` cuts bytes of a body, and a message is never cut.
         whole = replace(answer, split=None) if answer else None
         async for message in _steps(Streamed(events=events), whole, error_event):
-            await socket_.send_str(message.decode())
+            if message is _PADDING:
+                write(request, struct.pack("!BBQ", _TEXT_FRAME, 127, 1 << 40))
+                break
+            if isinstance(message, Half):
+                # A frame that promises twice as much; 126: the length stands in the next two bytes.
+                write(request, struct.pack("!BBH", _TEXT_FRAME, 126, 2 * len(message)) + message)
+            else:
+                await socket_.send_str(message.decode())
     except CutError:
         cut(request, reset=bool(fault and fault.reset))
         return

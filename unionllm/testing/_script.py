@@ -7,6 +7,8 @@ import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from email.utils import format_datetime
 from typing import Any, TypeAlias
 
 from ._exchange import Problem
@@ -89,12 +91,18 @@ class Fault:
     status: int | None = None
     message: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
-    #: Events (of a whole reply: bytes) that are sent before; None: half of them.
-    after: int | None = None
+    #: Events (of a whole reply: bytes) that are sent before; None: half of them. Below 0: not even the whole head. Of
+    #: ``length``: bytes that are promised too many, or a part of those there are.
+    after: float | None = None
     seconds: float = 0.0
     reset: bool = False
     body: bytes = b""
     content_type: str = ""
+
+    @property
+    def is_in_head(self) -> bool:
+        """Whether it strikes before the head of a reply is whole."""
+        return self.name in ("cut", "stall") and self.after is not None and self.after < 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -302,6 +310,13 @@ def example_of(schema: Any) -> Any:
     if kind == "array":
         return [example_of(schema["items"])] if schema.get("items") else []
     return {"string": "例", "integer": 1, "number": 1.5, "boolean": True}.get(str(kind))
+
+
+def retry_header(after: float | str | datetime | None) -> dict[str, str]:
+    """The header Retry-After, if there is something to say in it."""
+    if isinstance(after, datetime):
+        after = format_datetime(after.astimezone(timezone.utc), usegmt=True)
+    return {} if after is None else {"Retry-After": str(after)}
 
 
 def problem_of(fault: Fault, known: Mapping[str, Problem], kinds: Mapping[str, str], vendor: str) -> Problem:

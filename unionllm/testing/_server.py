@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timezone
-from email.utils import format_datetime
+from datetime import datetime
 from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from ._exchange import Incoming, Problem, Refusal, Reply, Streamed, Whole
+from ._exchange import Incoming, Refusal, Reply, Streamed, Whole
 from ._play import play, play_messages
 from ._received import Received, read_request, record
-from ._script import Desk, Fault, Script, Text, build_answer
+from ._script import Answer, Desk, Fault, Script, Text, build_answer, retry_header
 from ._vendor import Vendor
 from .vendors import VENDORS, load
 
 #: Bytes of the largest request the server reads: vendors take images of several megabytes.
 _MAX_BODY = 64 * 1024 * 1024
-#: Faults that are played on the connection or on the bytes of a reply, whoever the vendor is.
-WIRE_FAULTS = ("cut", "stall", "slow", "malformed", "html", "content_type", "empty")
+#: Faults of the connection or of the bytes of a reply, whoever the vendor is.
+WIRE_FAULTS = (
+    *("cut", "stall", "slow", "malformed", "html", "content_type", "empty"),
+    *("gateway", "charset", "gzip", "length", "large"),
+)
 
 
 class VendorServer:
@@ -42,6 +45,7 @@ class VendorServer:
             made-up ones that ``arguments`` and ``credentials`` tell.
         vendors: Further vendors, or other readings of known ones: classes derived from ``Vendor``.
         clock: Unix seconds, for checks of timestamps and expiry; ``time.time`` by default.
+        tls: Speak TLS with this certificate; addresses then begin with ``https://``.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class VendorServer:
         credentials: Mapping[str, Mapping[str, str]] | None = None,
         vendors: Sequence[type[Vendor]] = (),
         clock: Callable[[], float] = time.time,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         given = credentials or {}
         self._classes = {vendor.name: vendor for vendor in vendors}
@@ -60,6 +65,7 @@ class VendorServer:
         self._vendors: dict[str, Vendor] = {}
         self._script = Script()
         self._clock = clock
+        self._tls = tls
         self._wanted_port = port
         self._requests: list[Received] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -125,7 +131,7 @@ class VendorServer:
         await self._listen()
 
     async def _listen(self) -> None:
-        self._site = web.SockSite(self._runner, self._listener, backlog=1024)
+        self._site = web.SockSite(self._runner, self._listener, backlog=1024, ssl_context=self._tls)
         await self._site.start()
 
     # Addresses and credentials.
@@ -154,7 +160,7 @@ class VendorServer:
         """The base URL to give to a client of that vendor; ``base`` is another path the vendor answers under."""
         played = self.vendor(vendor)
         path = played.base if base is None else base
-        scheme = "ws" if played.is_socket(path) else "http"
+        scheme = ("ws" if played.is_socket(path) else "http") + ("s" if self._tls else "")
         return f"{scheme}://127.0.0.1:{self.port}/{vendor}{path}"
 
     def credentials(self, vendor: str) -> dict[str, str]:
@@ -219,7 +225,7 @@ class VendorServer:
         message: str = "",
         headers: Mapping[str, str] | None = None,
         retry_after: float | str | datetime | None = None,
-        after: int | None = None,
+        after: float | None = None,
         seconds: float = 3600.0,
         reset: bool = False,
         body: bytes = b"",
@@ -230,18 +236,18 @@ class VendorServer:
 
         Args:
             name: An error in the vendor's own words: one of ``KINDS`` (``rate_limit`` …) or a code of the vendor's. Or
-                what happens to the reply: ``cut`` (the connection ends), ``stall`` (silence, then a cut), ``slow``
-                (silence before the first byte), ``malformed`` (JSON that stops in the middle), ``html`` (a proxy's
-                page), ``content_type`` (the wrong one), ``empty`` (a body of nothing).
+                what happens to the reply, one of ``WIRE_FAULTS``: see "What goes wrong" in docs/testing.md.
             vendor: Keep it for that vendor.
             place: Where an error stands: ``status``, ``in_200``, ``in_stream`` (of a whole call: ``status``), or a
                 place of the vendor's own, such as coze's ``failed_poll``.
             status, message, headers: Others than the vendor's for this error; headers are added.
             retry_after: The header Retry-After: seconds, a date, or any text.
-            after: Events (of a whole reply: bytes) that are sent before; -1: not even the head. Default: half of them.
+            after: Events (of a whole reply: bytes) that are sent before, by default half of them. A fraction is a part
+                of the next event. -1: not even the head; -0.5: half of the head. For ``length``: bytes too many;
+                -0.5: half as many.
             seconds: How long ``stall`` and ``slow`` are silent.
             reset: ``cut`` and ``stall`` end by RST, not by FIN.
-            body, content_type: For ``malformed`` and ``html``, and for ``content_type``, in place of the usual.
+            body, content_type: For the faults that have them, in place of the usual.
             **answer: The answer that is broken, as in ``reply``; the default answer without it.
         """
         fault = Fault(
@@ -250,7 +256,7 @@ class VendorServer:
             place=place,
             status=status,
             message=message,
-            headers={**_retry_header(retry_after), **(headers or {})},
+            headers={**retry_header(retry_after), **(headers or {})},
             after=after,
             seconds=seconds,
             reset=reset,
@@ -330,15 +336,17 @@ class VendorServer:
         return await play(request, reply, desk.taken, error)
 
     async def _handle_socket(self, request: web.Request, vendor: Vendor, incoming: Incoming) -> web.StreamResponse:
+        refused, scripted = "", None
         try:
             vendor.open_socket(incoming)
-            told = self._handshake_problem(vendor)
-            refused = ""
+            scripted = self._handshake_fault(vendor)
+            told = vendor.problem_of(scripted.fault) if scripted and scripted.fault and scripted.fault.error else None
         except Refusal as refusal:
             told, refused = refusal.problem, str(refusal)
-        if told is not None:
-            self._requests.append(record(vendor, incoming, told.status, refused))
-            return await play(request, vendor.encode_problem(told))
+        if told is not None or scripted is not None:
+            handshake = vendor.encode_problem(told) if told is not None else Whole(body=b"")
+            self._requests.append(record(vendor, incoming, handshake.status, refused))
+            return await play(request, handshake, scripted)
         connection = web.WebSocketResponse()
         await connection.prepare(request)
         first = await connection.receive()
@@ -349,14 +357,17 @@ class VendorServer:
         await play_messages(connection, request, reply, desk.taken, self._error_event(vendor, desk, reply))
         return connection
 
-    def _handshake_problem(self, vendor: Vendor) -> Problem | None:
-        """The error that is scripted for this handshake, if one is."""
+    def _handshake_fault(self, vendor: Vendor) -> Answer | None:
+        """What is scripted to go wrong with this handshake, if anything is."""
         answer = self._script.peek(vendor.name)
         fault = answer.fault if answer else None
-        if fault is None or not fault.error or not vendor.is_of_handshake(vendor.problem_of(fault)):
+        if fault is None:
             return None
-        self._script.take(vendor.name)
-        return vendor.problem_of(fault)
+        if fault.error:
+            strikes = vendor.is_of_handshake(vendor.problem_of(fault))
+        else:
+            strikes = fault.is_in_head or fault.name in ("gateway", "html")
+        return self._script.take(vendor.name) if strikes else None
 
     def _answer(self, vendor: Vendor, incoming: Incoming) -> tuple[Reply, Desk]:
         desk = Desk(self._script, vendor.name)
@@ -366,7 +377,7 @@ class VendorServer:
         except Refusal as refusal:
             scripted = desk.taken is not None and desk.taken.fault is not None
             refused = "" if scripted else str(refusal)
-            reply = _refusal(vendor, refusal)
+            reply = vendor.encode_refusal(refusal)
             desk.taken = None
         self._requests.append(record(vendor, incoming, reply.status, refused))
         return reply, desk
@@ -377,18 +388,3 @@ class VendorServer:
             return b""
         encode = reply.encode_error if isinstance(reply, Streamed) else None
         return (encode or vendor.encode_in_stream)(vendor.problem_of(fault))
-
-
-def _retry_header(after: float | str | datetime | None) -> dict[str, str]:
-    if isinstance(after, datetime):
-        after = format_datetime(after.astimezone(timezone.utc), usegmt=True)
-    return {} if after is None else {"Retry-After": str(after)}
-
-
-def _refusal(vendor: Vendor, refusal: Refusal) -> Whole:
-    if refusal.encode is not None:
-        reply = refusal.encode(refusal.problem)
-        return replace(reply, status=200) if refusal.place == "in_200" else reply
-    return (
-        vendor.encode_in_200(refusal.problem) if refusal.place == "in_200" else vendor.encode_problem(refusal.problem)
-    )

@@ -65,6 +65,14 @@ class Vendor:
         """The same as an event of a stream that has begun."""
         raise NotImplementedError
 
+    def encode_refusal(self, refusal: Refusal) -> Whole:
+        """The reply that a refusal means, in the place it names and in the words of its protocol."""
+        is_hidden = refusal.place == "in_200"
+        if refusal.encode is not None:
+            reply = refusal.encode(refusal.problem)
+            return replace(reply, status=200) if is_hidden else reply
+        return self.encode_in_200(refusal.problem) if is_hidden else self.encode_problem(refusal.problem)
+
     def take(self, desk: Desk, asked: Asked) -> Answer:
         """The next answer for this vendor. Raises Refusal where an error in place of it was scripted."""
         answer = desk.take(asked)
