@@ -1,4 +1,4 @@
-"""Every example of docs/litellm.md runs as it stands, against a local server."""
+"""Every example of docs/litellm.md and of its Chinese twin runs as it stands, against a local server."""
 
 from __future__ import annotations
 
@@ -15,8 +15,15 @@ from server import Recorded, Reply, ScriptedServer
 
 pytestmark = pytest.mark.filterwarnings("default")  # LiteLLM's own warnings are not ours to mend
 isolated, one_loop = litellm_vendor.isolated, litellm_vendor.one_loop
-PAGE = (Path(__file__).parent.parent / "docs" / "litellm.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def blocks_of(page: str) -> list[str]:
+    """The examples of a page."""
+    return re.findall(r"^```python\n(.*?)^```$", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+BLOCKS = blocks_of("litellm.md")
 
 
 class Expected(NamedTuple):
@@ -72,8 +79,9 @@ def vendor(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> ScriptedS
     return server
 
 
-def test_every_example_has_its_expectation() -> None:
+def test_every_example_has_its_expectation_in_both_languages() -> None:
     assert len(BLOCKS) == len(EXPECTED)
+    assert blocks_of("litellm.zh-CN.md") == BLOCKS
 
 
 @pytest.mark.parametrize(("block", "expected"), list(zip(BLOCKS, EXPECTED, strict=True)))

@@ -46,6 +46,7 @@ class _ChoiceParts:
     def __init__(self) -> None:
         self.content: list[str] = []
         self.reasoning: list[str] = []
+        self.thinking: list[Any] = []
         self.role: str | None = None
         self.calls: dict[int, _ToolCallParts] = {}
         self.function_call: _ToolCallParts | None = None
@@ -78,6 +79,9 @@ class _ChoiceParts:
             # A platform's moderation took back what had been said.
             self.content = [extra["replace_content"] or ""]
             extra = {name: value for name, value in extra.items() if name != "replace_content"}
+        if isinstance(extra.get("thinking_blocks"), list):
+            self.thinking += extra["thinking_blocks"]
+            extra = {name: value for name, value in extra.items() if name != "thinking_blocks"}
         _merge(self.extra, extra)
 
     def _add_calls(self, delta: Delta) -> None:
@@ -99,13 +103,14 @@ class _ChoiceParts:
         is_whole = self.finish_reason is not None
         calls = [self.calls[key].join(is_whole=is_whole) for key in sorted(self.calls)] or None
         content = "".join(self.content)
+        extra = {**self.extra, "thinking_blocks": _join_thinking(self.thinking)} if self.thinking else self.extra
         message = Message(
             content=content if content or not (calls or self.function_call) else None,
             function_call=self.function_call.join(is_whole=is_whole).function if self.function_call else None,
             role=self.role or "assistant",
             tool_calls=calls,
             reasoning_content="".join(self.reasoning) or None,
-            **self.extra,
+            **extra,
         )
         return Choices(
             index=index,
@@ -118,7 +123,7 @@ class _ChoiceParts:
 
 
 #: Fields that say the same on every chunk, so that they are read from the first one only.
-_ON_EVERY_CHUNK = frozenset({"id", "created", "model", "system_fingerprint", "object", "choices"})
+_ON_EVERY_CHUNK = frozenset({"id", "created", "model", "system_fingerprint", "object", "choices", "provider"})
 
 
 class Joiner:
@@ -175,6 +180,9 @@ def _merge(kept: dict[str, Any], new: dict[str, Any]) -> None:
             kept[name] = old + value
         elif name == "audio" and isinstance(old, dict) and isinstance(value, dict):
             kept[name] = _join_sound(old, value)
+        elif name == "provider_specific_fields" and isinstance(old, dict) and isinstance(value, dict):
+            kept[name] = dict(old)
+            _merge(kept[name], value)
         elif value is not None:
             kept[name] = value
 
@@ -184,6 +192,32 @@ def _join_sound(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     pieces = {name: (old.get(name) or "", new.get(name) or "") for name in ("data", "transcript")}
     joined = {name: f"{before}{after}" for name, (before, after) in pieces.items() if before or after}
     return {**old, **new, **joined}
+
+
+def _join_thinking(pieces: list[Any]) -> list[Any]:
+    """Anthropic's blocks of thoughts. They come in pieces, and can be handed back only whole, with their signature."""
+    blocks: list[Any] = []
+    texts: list[str] = []
+    for number, piece in enumerate(pieces):
+        if not isinstance(piece, dict) or piece.get("type") != "thinking":
+            blocks.append(_without_index(piece))
+            continue
+        texts.append(piece.get("thinking") or "")
+        following = pieces[number + 1] if number + 1 < len(pieces) else None
+        if piece.get("signature") or not _continues(piece, following):
+            blocks.append({**_without_index(piece), "thinking": "".join(texts)})
+            texts = []
+    return blocks
+
+
+def _continues(piece: dict[str, Any], following: Any) -> bool:
+    is_thought = isinstance(following, dict) and following.get("type") == "thinking"
+    return is_thought and following.get("index") == piece.get("index")
+
+
+def _without_index(block: Any) -> Any:
+    """A block without its place in the stream, which no vendor takes back."""
+    return {name: value for name, value in block.items() if name != "index"} if isinstance(block, dict) else block
 
 
 def _join_logprobs(pieces: list[Any]) -> Any:

@@ -27,6 +27,8 @@ from ._wire import Perform
 from .exceptions import ProviderError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ._litellm_results import Sent
     from ._request import ChatRequest
     from ._timeouts import Deadline
@@ -101,10 +103,15 @@ def _settle(module: Any) -> Any:
     if getattr(module, "disable_hf_tokenizer_download", False) is None:
         # A stream of a Llama model would wait for huggingface.co, for minutes behind a firewall.
         module.disable_hf_tokenizer_download = True
+    _quieten()
+    return module
+
+
+@functools.cache
+def _quieten() -> None:
     if "LITELLM_LOG" not in os.environ:
         for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
-            logging.getLogger(name).addFilter(_QUIET)  # once only: a logger knows its filters
-    return module
+            logging.getLogger(name).addFilter(_QUIET)
 
 
 def _load_tokenizers() -> None:
@@ -126,12 +133,32 @@ def _load_tokenizers() -> None:
             os.environ["TIKTOKEN_CACHE_DIR"] = before
 
 
-def _codes(litellm: Any) -> set[str]:
-    listed = {str(getattr(code, "value", code)) for code in litellm.provider_list}
-    own = {str(entry["provider"]) for entry in litellm.custom_provider_map}
-    return listed | own | _configured().keys() | GONE.keys()
+def _codes(litellm: Any) -> frozenset[str]:
+    # The program may add to both lists at any time; to make the set anew costs more than the rest of our way.
+    own = (*(str(entry["provider"]) for entry in litellm.custom_provider_map), *GONE)
+    return _all_codes(_Listed(litellm.provider_list), own)
 
 
+class _Listed:
+    """A list to remember something by: the same as before while it is the same object and no shorter or longer."""
+
+    def __init__(self, codes: list[Any]) -> None:
+        self.codes = codes
+        self._size = len(codes)
+
+    def __hash__(self) -> int:
+        return hash((id(self.codes), self._size))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Listed) and self.codes is other.codes and self._size == other._size
+
+
+@functools.lru_cache(maxsize=8)
+def _all_codes(listed: _Listed, own: tuple[str, ...]) -> frozenset[str]:
+    return frozenset((*(str(getattr(code, "value", code)) for code in listed.codes), *own, *_configured()))
+
+
+@functools.cache
 def _configured() -> dict[str, str]:
     """Providers that LiteLLM has as rows of a JSON file, with their key's variable; not all stand in its list."""
     try:
@@ -155,7 +182,7 @@ class LiteLLMBackend:
             APIError: the call failed; ``original`` is the name of LiteLLM's class.
         """
         plan = yield from _prepare(chat, deadline, is_stream=False)
-        call, acall = plan.litellm.completion, plan.litellm.acompletion
+        call, acall = _completion(plan.litellm), plan.litellm.acompletion
         response: ModelResponse = yield Perform(
             call=lambda: call_once(call, plan.arguments, plan.sent),
             acall=lambda: call_once_async(acall, plan.arguments, plan.sent),
@@ -165,7 +192,7 @@ class LiteLLMBackend:
     def stream(self, chat: ChatRequest, deadline: Deadline) -> Flow[Any]:
         """An opened stream of chunks, the first one received. Raises what ``answer`` raises."""
         plan = yield from _prepare(chat, deadline, is_stream=True)
-        call, acall = plan.litellm.completion, plan.litellm.acompletion
+        call, acall = _completion(plan.litellm), plan.litellm.acompletion
         if plan.in_one_piece:
             return (
                 yield Perform(
@@ -179,6 +206,23 @@ class LiteLLMBackend:
                 acall=lambda: AsyncSource.open(acall, plan.arguments, plan.sent, deadline),
             )
         )
+
+
+def _completion(litellm: Any) -> Callable[..., Any]:
+    """``litellm.completion``, which forgets ``litellm.num_retries``, the program's own, when a call fails: put back."""
+    kept = getattr(litellm, "num_retries", None)
+    if kept is None:
+        made: Callable[..., Any] = litellm.completion
+        return made
+
+    def completion(**arguments: Any) -> Any:
+        try:
+            return litellm.completion(**arguments)
+        finally:
+            if litellm.num_retries is None:
+                litellm.num_retries = kept
+
+    return completion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,14 +254,16 @@ def _plan_chat(chat: ChatRequest, deadline: Deadline, *, is_stream: bool) -> _Pl
 
 def _tell(sent: Sent, adjusted: Adjusted) -> Sent:
     """What the results need to know, in the words that the user has for it."""
-    provider, hint = adjusted.provider or sent.provider, adjusted.key_hint or sent.key_hint
+    told = adjusted.key_hint
+    provider, hint = adjusted.provider or sent.provider, (lambda: told) if told else sent.key_hint
     return replace(sent, provider=provider, key_hint=hint, untold=adjusted.untold)
 
 
 def make_plan(chat: ChatRequest, deadline: Deadline, *, is_stream: bool) -> _Plan:
     """LiteLLM, and the arguments to call it with. Imports LiteLLM; raises where the call could not be sent safely."""
     litellm = _load()
-    route = Route(litellm, _codes(litellm), _configured(), chat)
+    compatible = _all_codes(_Listed(litellm.openai_compatible_providers), ())
+    route = Route(litellm, _codes(litellm), _configured(), compatible, chat)
     seconds = deadline.shorten("first token", deadline.timeouts.first_token)
     arguments = route.arguments(_NO_LIMIT if seconds is None else seconds, is_stream=is_stream)
     return _Plan(litellm=litellm, arguments=arguments, sent=route.sent(deadline.applied))

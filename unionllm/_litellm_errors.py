@@ -74,6 +74,9 @@ _PREFIX = re.compile(r"^(litellm\.)?\w*(Error|Exception|Timeout)( \w+Error)?(: |
 #: What it writes behind them: its own traceback (with paths of this machine), advice on its own classes.
 _SUFFIX = re.compile(r"\s*(Traceback \(most recent call last\)|Original exception:|Handle with `litellm).*", re.DOTALL)
 _LONGEST = 600
+#: What it says after a hundred equal chunks one after another.
+_REPEATING = "repeating the same chunk"
+_CURE_OF_REPEATING = "If that is right, set litellm.REPEATED_STREAMING_CHUNK_LIMIT higher."
 _STATUSES = range(400, 600)
 #: LiteLLM's classes whose status means nothing when it is this one.
 _CATCH_ALL = {("APIConnectionError", 500), ("MidStreamFallbackError", 500)}
@@ -163,12 +166,14 @@ class _Case:
         return APITimeoutError(self.put(text, "", "Raise it with timeout=."), retryable=retryable)
 
     def nonsense(self) -> APIError | None:
-        """An answer that LiteLLM could not read."""
+        """An answer that LiteLLM could not, or would not, read."""
         words = self.words()
         # LiteLLM has no class for an unreadable 200: it raises its 500, and only these words tell the two apart.
         is_unreadable = "invalid response from LLM" in words or "LiteLLM: provider returned" in words
         if is_unreadable or self.names & _UNREADABLE:
             return APIResponseError(self.say("LiteLLM could not read the answer"))
+        if _REPEATING in words:
+            return StreamInterruptedError(self.say("LiteLLM broke off the stream", cure=_CURE_OF_REPEATING))
         return None
 
     def guess(self) -> APIError:
@@ -176,7 +181,7 @@ class _Case:
         if self.code in _EVENT_CODES:
             return self.refusal(_EVENT_CODES[self.code], None)
         if any(_is_of(link, "openai", "OpenAIError") for link in self.links):
-            return AuthenticationError(self.say("no credentials", cure=self.sent.key_hint))
+            return AuthenticationError(self.say("no credentials", cure=self.sent.key_hint()))
         if any(_is_of(link, "openai", "APIError") for link in self.links):
             return self.refusal(InternalServerError, None)  # an error event of an OpenAI-format stream
         status = _own_status(self.links)
@@ -187,7 +192,7 @@ class _Case:
         return APIError(self.say("LiteLLM failed on this call"))
 
     def refusal(self, kind: type[APIError], status: int | None) -> APIError:
-        cure = self.sent.key_hint if kind is AuthenticationError else ""
+        cure = self.sent.key_hint() if kind is AuthenticationError else ""
         what = "the vendor reported an error" if status is None else f"failed with status {status}"
         if self.reply is not None:
             what = f"refused with status {status} by {self.host()}"

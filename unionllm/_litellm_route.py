@@ -8,7 +8,6 @@ environment are looked for, and left to LiteLLM to read.
 
 from __future__ import annotations
 
-import copy
 import importlib.util
 import os
 import re
@@ -105,6 +104,7 @@ class Route:
         litellm: the module, to ask.
         codes: all of its provider codes.
         configured: those of them that are rows of a JSON file, all OpenAI-format, with their key's variable.
+        compatible: those of them that LiteLLM lists as OpenAI-format, the configured ones included.
         chat: the call.
 
     Raises:
@@ -113,12 +113,19 @@ class Route:
         AuthenticationError: no key.
     """
 
-    def __init__(self, litellm: Any, codes: Collection[str], configured: Mapping[str, str], chat: ChatRequest) -> None:
+    def __init__(
+        self,
+        litellm: Any,
+        codes: Collection[str],
+        configured: Mapping[str, str],
+        compatible: frozenset[str],
+        chat: ChatRequest,
+    ) -> None:
         self._litellm = litellm
         self._chat = chat
         self._codes = codes
         self._configured = configured
-        self._compatible = {*litellm.openai_compatible_providers, *configured, *_ALSO_COMPATIBLE}
+        self._compatible = compatible | _ALSO_COMPATIBLE
         self._key: str | None = chat.credentials.get("api_key") or None
         self._base = chat.base_url or str(chat.params.get("api_base") or chat.params.get("base_url") or "")
         self._found_key: str | None = None
@@ -141,12 +148,15 @@ class Route:
         chat = self._chat
         params = {name: _copied(value) for name, value in chat.params.items() if name not in _NEVER_PASSED}
         arguments: dict[str, Any] = {"drop_params": chat.param_policy == "adapt", **params}
-        arguments |= {"model": self._model, "messages": copy.deepcopy(list(chat.messages))}
+        arguments |= {"model": self._model, "messages": [_copied(message) for message in chat.messages]}
         arguments["timeout"] = timeout
         if self._code in self._compatible or self._code in _TRIES_AGAIN:
             # Retries are ours. Some codes are told to leave max_retries out, and would then try three times.
             arguments["max_retries"] = 0
             arguments["allowed_openai_params"] = [*(params.get("allowed_openai_params") or ()), "max_retries"]
+        if getattr(self._litellm, "num_retries", None):
+            # The program's own setting: LiteLLM would try again, unless it takes this for a call of its Router's.
+            arguments["metadata"] = {**(params.get("metadata") or {}), "model_group": self._model}
         if self._code in _POSTS_EXTRA_BODY:
             arguments = {**_copied(dict(chat.extra_body)), **arguments}
         if is_stream:
@@ -168,11 +178,12 @@ class Route:
             route=self._code,
             model=self._bare,
             tells_end=self._code in _TELLS_END or self._code in self._compatible,
+            answers=answers if isinstance(answers := self._chat.params.get("n"), int) else 1,
             limit=limit,
             host=self._host,
             secrets=self._secrets(),
             adaptations=self._adaptations,
-            key_hint=self._key_hint(),
+            key_hint=self._key_hint,
         )
 
     def _build_model(self) -> str:
@@ -315,24 +326,27 @@ class Route:
         return made
 
     def _unsupported(self) -> list[str]:
-        ask = self._litellm.get_supported_openai_params
-        supported = ask(model=self._bare, custom_llm_provider=self._code)
-        if supported is None:
-            return []
-        allowed = {*supported, *_CONTROLS, *(self._chat.params.get("allowed_openai_params") or ())}
         known = getattr(self._litellm.constants, "DEFAULT_CHAT_COMPLETION_PARAM_VALUES", {})
-        return [name for name in self._chat.params if name in known and name not in allowed]
+        allowed = {*_CONTROLS, *(self._chat.params.get("allowed_openai_params") or ())}
+        asked = [name for name in self._chat.params if name in known and name not in allowed]
+        if not asked:
+            return []
+        supported = self._litellm.get_supported_openai_params(model=self._bare, custom_llm_provider=self._code)
+        return [] if supported is None else [name for name in asked if name not in supported]
 
     def _secrets(self) -> tuple[str, ...]:
         named = {**self._chat.params, **self._chat.extra_headers}
         texts = [(name, value) for name, value in named.items() if isinstance(value, str)]
         marked = [value for name, value in texts if _SECRET_NAME.search(name) and len(value) >= _SHORTEST_SECRET]
         # LiteLLM "finds" placeholders too, such as the provider's own name: those must not be masked.
-        from_environment = self._found_key if self._found_key in os.environ.values() else ""
+        is_new = self._found_key and self._found_key != self._key
+        from_environment = self._found_key if is_new and self._found_key in os.environ.values() else ""
         found = [*self._chat.secrets, *marked, *self._known_keys(), from_environment or ""]
         return tuple({value for value in found if value and value != _PLACEHOLDER})
 
 
 def _copied(value: Any) -> Any:
-    # Only plain data: a caller's client or function is passed as it is.
-    return copy.deepcopy(value) if isinstance(value, (dict, list)) else value
+    """Plain data, copied to its depth, quicker than ``copy.deepcopy``. A caller's client or function stays itself."""
+    if isinstance(value, dict):
+        return {name: _copied(item) for name, item in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, list) else value

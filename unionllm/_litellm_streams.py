@@ -11,8 +11,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from ._litellm_chunks import StreamTranslator, to_chunk
 from ._litellm_errors import to_error
-from ._litellm_results import Sent, StreamTranslator, to_chunk, to_response
+from ._litellm_results import Sent, to_response
 from ._log import logger, redact
 from .exceptions import APIConnectionError, APITimeoutError, UnionLLMError
 
@@ -42,15 +43,6 @@ class QuietInOurCalls(logging.Filter):
         return secrets is None
 
 
-@contextlib.contextmanager
-def _ours(sent: Sent) -> Iterator[None]:
-    token = _OURS.set(sent.secrets)
-    try:
-        yield
-    finally:
-        _OURS.reset(token)
-
-
 def attempt(work: Callable[[], Any], sent: Sent, *, started: bool = False) -> tuple[Any, UnionLLMError | None]:
     """What LiteLLM's work gives, or our error for what it raised.
 
@@ -58,13 +50,15 @@ def attempt(work: Callable[[], Any], sent: Sent, *, started: bool = False) -> tu
     with its Authorization header.
     """
     handled = sys.exc_info()[1]
+    token = _OURS.set(sent.secrets)
     try:
-        with _ours(sent):
-            return work(), None
+        return work(), None
     except UnionLLMError:
         raise
     except Exception as error:  # noqa: BLE001  # the border: LiteLLM raises whatever happens to it, bare Exception too
         return None, to_error(error, sent, handled, time.time(), started=started)
+    finally:
+        _OURS.reset(token)
 
 
 async def attempt_async(
@@ -72,13 +66,15 @@ async def attempt_async(
 ) -> tuple[Any, UnionLLMError | None]:
     """The same in async code."""
     handled = sys.exc_info()[1]
+    token = _OURS.set(sent.secrets)
     try:
-        with _ours(sent):
-            return await work(), None
+        return await work(), None
     except UnionLLMError:
         raise
     except Exception as error:  # noqa: BLE001  # see attempt
         return None, to_error(error, sent, handled, time.time(), started=started)
+    finally:
+        _OURS.reset(token)
 
 
 def call_once(completion: Callable[..., Any], arguments: dict[str, Any], sent: Sent) -> ModelResponse:
@@ -144,6 +140,7 @@ class _Stream:
         self._wrapper = wrapper
         self._sent = sent
         self._deadline = deadline
+        self._has_total = deadline.left() is not None
         self._translator = StreamTranslator(wrapper, sent)
         self._first: ModelResponseChunk | None = None
         self._is_over = False
@@ -160,10 +157,8 @@ class _Stream:
     def _take_in(self, given: Any, failure: UnionLLMError | None) -> ModelResponseChunk | None:
         """What the outcome of one read gives the user: a chunk, an error, or nothing yet."""
         if failure is None and given is not _END:
-            chunk, failure = attempt(lambda: self._translator.feed(given), self._sent, started=True)
-            if failure is None:
-                made: ModelResponseChunk | None = chunk
-                return made
+            made: ModelResponseChunk | None = given
+            return made
         self._is_over = True
         # The vendor had finished, and only the end of the connection went wrong: nothing is lost but the usage.
         is_complete = self._translator.is_finished and isinstance(failure, APIConnectionError)
@@ -206,11 +201,16 @@ class Source(_Stream):
         if (first := self._take_first()) is not None:
             return first
         while not self._is_over:
-            self._check_total()
-            read = attempt(lambda: next(self._wrapper, _END), self._sent, started=self._translator.has_content)
+            if self._has_total:
+                self._check_total()
+            read = attempt(self._pull, self._sent, started=self._translator.has_content)
             if (chunk := self._take_in(*read)) is not None:
                 return chunk
         raise StopIteration
+
+    def _pull(self) -> Any:
+        given = next(self._wrapper, _END)
+        return given if given is _END else self._translator.feed(given)
 
     def close(self) -> None:
         """Close the connection. LiteLLM's sync streams have no method for that, so its reader is closed."""
@@ -249,13 +249,18 @@ class AsyncSource(_Stream):
         if (first := self._take_first()) is not None:
             return first
         while not self._is_over:
-            self._check_total()
+            if self._has_total:
+                self._check_total()
             read = await attempt_async(self._pull, self._sent, started=self._translator.has_content)
             if (chunk := self._take_in(*read)) is not None:
                 return chunk
         raise StopAsyncIteration
 
     async def _pull(self) -> Any:
+        given = await self._await_next()
+        return given if given is _END else self._translator.feed(given)
+
+    async def _await_next(self) -> Any:
         left = self._deadline.left()
         if left is None:
             return await anext(self._wrapper, _END)

@@ -68,8 +68,9 @@ def build_route(given: Mapping[str, Any], environ: Mapping[str, str]) -> Route:
         UnionLLMError: what is wrong, before anything is sent.
     """
     args = {name: value for name, value in given.items() if value is not None}
-    environ = {**environ, **{name: str(value) for name, value in args.items() if name.isupper()}}
-    args = {name: value for name, value in args.items() if not name.isupper()}
+    if named := {name: str(value) for name, value in args.items() if name.isupper()}:
+        environ = {**environ, **named}  # a copy of the environment takes as long as the rest of this
+        args = {name: value for name, value in args.items() if name not in named}
     messages = read_messages(args.get("messages"))
     provider = _text(args, "provider")
     found = _registry.find(provider) if provider else None

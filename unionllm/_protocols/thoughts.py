@@ -23,6 +23,16 @@ class ThinkTags:
         self._held += piece
         return self._read()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all that may come is text, so that it need not be fed any more."""
+        return self._read == self._text and not self._held
+
+    def leave(self) -> None:
+        """Take what comes from here on for text, tags and all."""
+        if self._read == self._before:
+            self._read = self._text
+
     def end(self) -> tuple[str, str]:
         """What was held back, at the end of the answer."""
         held, self._held = self._held, ""
