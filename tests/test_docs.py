@@ -167,6 +167,7 @@ RUNS: dict[str, list[list[Run]]] = {
         ],
         [Run(prints=("西游记 1592",), sends=(("deepseek", {"response_format": {"type": "json_object"}}),))],
         [Run(prints=("zhipuai", "first token"), sends=(ZHIPU,), answer=slow)],
+        [Run(prints=(TEXT,), sends=(ZHIPU,))],
         [Run(prints=("deepseek",), sends=(ZHIPU, KIMI, FLASH), answer=only_deepseek_works)],
         [Run(prints=("zhipuai", "https://api.z.ai/api/paas/v4", "deepseek"), sends=())],
         [Run(prints=(TEXT,), sends=(("zhipuai", {"request_id": "order-0001"}),), headers={"x-trace": "42"})],

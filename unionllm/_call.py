@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from ._framing import MAX_EVENT_BYTES
 from ._log import logger
 from ._wire import Flow, Wait
 from .exceptions import APIConnectionError, APIError
@@ -77,6 +78,7 @@ class Route:
     chat: ChatRequest
     timeouts: Timeouts
     retries: RetryPolicy
+    max_bytes: int = MAX_EVENT_BYTES
     #: Unix time in seconds.
     clock: Callable[[], float] = time.time
 
@@ -115,7 +117,7 @@ def _with_retries(route: Route, deadline: Deadline) -> Flow[Any]:
         tries += 1
         # Signatures and dates are of this try, not of the first.
         chat = replace(route.chat, now=route.clock())
-        deadline.start_attempt(route.timeouts)
+        deadline.start_attempt(route.timeouts, route.max_bytes)
         try:
             if chat.stream:
                 return (yield from route.backend.stream(chat, deadline))

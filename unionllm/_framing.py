@@ -17,8 +17,15 @@ from typing import NamedTuple, Protocol
 
 from .exceptions import APIResponseError
 
-#: Size in bytes that one event, or a body that is no event stream, may have.
+#: Size in bytes that one event, or a body that is no event stream, may have unless the caller says otherwise.
 MAX_EVENT_BYTES = 32 * 1024 * 1024
+
+#: What all events of a stream together may have, as a multiple of that: a million tokens, each in an event of 500
+#: bytes. Whoever joins or parses a stream keeps some of every event, so there must be an end to them.
+STREAM_SHARE = 16
+
+#: What is kept of a comment: vendors put a status into one, never a text.
+_COMMENT_CHARS = 1000
 
 _BOM = b"\xef\xbb\xbf"
 _FIELD_STARTS = (b"data", b"event", b"id", b"retry", b":")
@@ -57,6 +64,8 @@ class LineSplitter:
             self._hold(first)
             return []
         lines = [b"".join((*self._pieces, first)), *rest]
+        if self._size + len(data) > self._max_bytes and max(map(len, lines)) > self._max_bytes:
+            raise too_large(self._max_bytes)
         self._pieces.clear()
         self._size = 0
         self._hold(lines.pop())
@@ -95,6 +104,8 @@ class SSEDecoder:
         if self._start is not None:
             self._start += data
             if not self._looks_like_events(self._start):
+                if len(self._start) > self._max_bytes:
+                    raise too_large(self._max_bytes)
                 return []
             data, self._start = bytes(self._start), None
             data = data.lstrip().removeprefix(_BOM)
@@ -114,8 +125,6 @@ class SSEDecoder:
         return events
 
     def _looks_like_events(self, start: bytearray) -> bool:
-        if len(start) > self._max_bytes:
-            raise too_large(self._max_bytes)
         if self.body is not None:
             return False
         # Some vendors send blank lines for minutes to keep a connection alive.
@@ -157,7 +166,7 @@ class SSEDecoder:
         elif name == b"event":
             self._event = text
         elif not name and text and len(self._comments) < 16:
-            self._comments.append(text)
+            self._comments.append(text[:_COMMENT_CHARS])
 
 
 class JSONLinesDecoder:
@@ -211,10 +220,18 @@ DECODERS: dict[str, Callable[[int], Decoder]] = {
 
 
 def too_large(limit: int) -> APIResponseError:
-    """The error for an answer that outgrows what we are willing to hold."""
+    """The error for an event, or a body, that outgrows what we are willing to hold."""
     return APIResponseError(
-        f"The vendor sent more than {limit:,} bytes without an end of event. "
-        "Raise the limit with max_response_bytes=… if such an answer is expected."
+        f"the vendor sent more than {limit:,} bytes without an end, which max_response_bytes={limit} forbids. "
+        "If such an answer is expected, raise that argument of the call or client."
+    )
+
+
+def too_long(limit: int) -> APIResponseError:
+    """The error for a stream whose events are too much together."""
+    return APIResponseError(
+        f"the vendor sent more than {limit * STREAM_SHARE:,} bytes in one stream, {STREAM_SHARE} times "
+        f"max_response_bytes={limit}. If such an answer is expected, raise that argument of the call or client."
     )
 
 

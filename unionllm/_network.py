@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import httpcore
 import httpx
 
+from ._inflate import CannotInflateError, Inflater, inflater_for
 from ._lines import AsyncTimedBackend, ClientClosedError, Lines, TimedBackend, shut_down
 from ._proxies import missing_socks_extra, proxy_for
 from ._timeouts import Deadline
@@ -103,7 +104,41 @@ def with_pieces(response: httpx.Response, *, sync: Any = None, asynchronous: Any
         asynchronous: an asynchronous one with ``aclose()``, in place of the other.
     """
     body = _AsyncBody(asynchronous) if sync is None else _SyncBody(sync)
-    return httpx.Response(response.status_code, headers=response.headers, stream=body, extensions=response.extensions)
+    return httpx.Response(response.status_code, stream=body, extensions=response.extensions)
+
+
+def _inflater(response: httpx.Response) -> Inflater | None:
+    try:
+        return inflater_for(response.headers.get("content-encoding", ""))
+    except CannotInflateError as error:
+        raise httpx.DecodingError(str(error)) from None
+
+
+def _inflated(inflater: Inflater, data: bytes) -> Iterator[bytes]:
+    try:
+        yield from inflater.feed(data)
+    except CannotInflateError as error:
+        raise httpx.DecodingError(str(error)) from None
+
+
+def iter_pieces(response: httpx.Response) -> Iterator[bytes]:
+    """The body as it arrives, without its compression, in pieces of a bounded size."""
+    if response.is_stream_consumed:  # a hook of a caller's own client has read it
+        return response.iter_bytes()
+    inflater = _inflater(response)
+    if inflater is None:
+        return response.iter_raw()
+    return (piece for data in response.iter_raw() for piece in _inflated(inflater, data))
+
+
+def aiter_pieces(response: httpx.Response) -> AsyncIterator[bytes]:
+    """The same for one event loop."""
+    if response.is_stream_consumed:
+        return response.aiter_bytes()
+    inflater = _inflater(response)
+    if inflater is None:
+        return response.aiter_raw()
+    return (piece async for data in response.aiter_raw() for piece in _inflated(inflater, data))
 
 
 def ask_at_every_read(response: httpx.Response, deadline: Deadline) -> None:

@@ -1,4 +1,4 @@
-"""One opened stream as plain values: bytes in, chunks out. Both drivers pump the same reader."""
+"""What arrives as plain values: a body in pieces, or a stream, bytes in and chunks out. Both drivers pump the same."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from ._framing import DECODERS, MAX_EVENT_BYTES, Decoder
+from ._framing import DECODERS, MAX_EVENT_BYTES, STREAM_SHARE, Decoder, too_large, too_long
 from ._wire import ChunkParser, HttpReply
 from .exceptions import APIError
 
@@ -16,6 +16,40 @@ if TYPE_CHECKING:
 #: Pieces after the end signal that are read and dropped, in the hope of an orderly end and a reusable connection.
 _PATIENCE = 16
 
+#: Bytes that are read of a refusal.
+_REFUSAL_BYTES = 1024 * 1024
+
+
+class Body:
+    """A body read whole, within a limit.
+
+    Args:
+        status: of the reply. Of a refusal the beginning will do: what it means stands in its status.
+        max_bytes: largest body.
+    """
+
+    def __init__(self, status: int, max_bytes: int) -> None:
+        self._pieces: list[bytes] = []
+        self._is_refusal = status >= 300
+        self._limit = min(max_bytes, _REFUSAL_BYTES) if self._is_refusal else max_bytes
+        self._left = self._limit
+
+    def add(self, data: bytes) -> bool:
+        """Take in the next piece; gives whether more is wanted.
+
+        Raises:
+            APIResponseError: the body outgrows the limit.
+        """
+        self._pieces.append(data[: self._left])
+        self._left -= len(data)
+        if self._left < 0 and not self._is_refusal:
+            raise too_large(self._limit)
+        return self._left >= 0
+
+    def content(self) -> bytes:
+        """What has arrived."""
+        return b"".join(self._pieces)
+
 
 class StreamReader:
     """Framing and parser of one stream.
@@ -23,11 +57,21 @@ class StreamReader:
     Args:
         parser: the vendor's chunk parser.
         status, headers, url: of the reply, for errors.
+        max_bytes: largest event, or body that is no event stream.
     """
 
-    def __init__(self, parser: ChunkParser, status: int, headers: Mapping[str, str], url: str) -> None:
+    def __init__(
+        self,
+        parser: ChunkParser,
+        status: int,
+        headers: Mapping[str, str],
+        url: str,
+        max_bytes: int = MAX_EVENT_BYTES,
+    ) -> None:
         self._parser = parser
-        self._decoder: Decoder = DECODERS[parser.framing](MAX_EVENT_BYTES)
+        self._decoder: Decoder = DECODERS[parser.framing](max_bytes)
+        self._max_bytes = max_bytes
+        self._bytes_left = max_bytes * STREAM_SHARE
         self._head = (status, headers, url)
         self._late_pieces = 0
         parser.start(self.reply(b""))
@@ -59,7 +103,10 @@ class StreamReader:
         if self._parser.is_done:
             self._late_pieces += 1
             return
+        self._bytes_left -= len(data)
         try:
+            if self._bytes_left < 0:
+                raise too_long(self._max_bytes)
             for event in self._decoder.feed(data):
                 yield from self._parser.feed(event)
                 if self._parser.is_done:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from . import _registry
 from ._call import Backend, NativeBackend, Route
 from ._credentials import CREDENTIAL_NAMES, KEY_SPELLINGS, resolve
+from ._framing import MAX_EVENT_BYTES
 from ._log import logger
 from ._messages import read_messages
 from ._protocols.base import ProviderSpec
@@ -35,6 +36,7 @@ OPTIONS = frozenset(
         "fallbacks",
         "fetch_media",
         "http_client",
+        "max_response_bytes",
         "max_retries",
         "messages",
         "model",
@@ -135,6 +137,13 @@ def _retries(args: Mapping[str, Any]) -> RetryPolicy:
     return RetryPolicy(max_retries=given)
 
 
+def _max_bytes(args: Mapping[str, Any]) -> int:
+    given = args.get("max_response_bytes", MAX_EVENT_BYTES)
+    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+        raise BadRequestError(f"max_response_bytes={given!r} is not a whole number of bytes, 1 or more.")
+    return given
+
+
 def given_base_url(args: Mapping[str, Any], schemes: Sequence[str] = ("https", "http")) -> str:
     """The caller's base URL, checked; "" when none was given."""
     for name in ("base_url", "api_base", "endpoint_url"):
@@ -196,7 +205,13 @@ def _native_route(
         logger.info("%s: %s %s (%s)", spec.name, change.parameter, change.action, change.reason)
     slow = not chat.stream or adapter.thinks(chat.model)
     timeouts = Timeouts.parse(args.get("timeout"), **({} if slow else {"first_token": _FIRST_TOKEN}))
-    return Route(backend=NativeBackend(adapter), chat=chat, timeouts=timeouts, retries=_retries(args))
+    return Route(
+        backend=NativeBackend(adapter),
+        chat=chat,
+        timeouts=timeouts,
+        retries=_retries(args),
+        max_bytes=_max_bytes(args),
+    )
 
 
 def _foreign_credentials(spec: ProviderSpec, args: Mapping[str, Any]) -> Iterator[Adaptation]:
@@ -276,7 +291,7 @@ def _litellm_route(provider: str, args: dict[str, Any], messages: tuple[dict[str
 
 def _without_effect(args: Mapping[str, Any]) -> Iterator[Adaptation]:
     """Options that LiteLLM gives us no way to honour."""
-    for name in ("fetch_media", "http_client", "region"):
+    for name in ("fetch_media", "http_client", "max_response_bytes", "region"):
         if args.get(name):
             told = type(args[name]).__name__ if name == "http_client" else args[name]
             reason = "LiteLLM makes this call, with connections of its own"

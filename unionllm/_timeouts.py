@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from ._framing import MAX_EVENT_BYTES
 from .exceptions import APITimeoutError, BadRequestError
 
 #: Seconds before the first token of an answer that may be preceded by long thinking, or that comes whole.
@@ -77,7 +78,10 @@ def _check(name: str, value: Any) -> float | None:
 
 
 class Deadline:
-    """The limits of one call while it runs: which one applies to the next wait, and how much of it is left."""
+    """The limits of one call while it runs: which one applies to the next wait, and how much of it is left.
+
+    ``max_bytes`` is what may come back: the size of one event, and of one body.
+    """
 
     __slots__ = (
         "_body_started",
@@ -90,11 +94,13 @@ class Deadline:
         "_own_total",
         "_total",
         "applied",
+        "max_bytes",
         "timeouts",
     )
 
     def __init__(self, timeouts: Timeouts, clock: Callable[[], float]) -> None:
         self.timeouts = timeouts
+        self.max_bytes = MAX_EVENT_BYTES
         self._clock = clock
         self._total, self._end = timeouts.total, self._end_of(timeouts)
         self._own_total, self._own_end = self._total, self._end
@@ -112,9 +118,10 @@ class Deadline:
         """Another provider is about to be tried. A total of its own runs from now on, within that of the call."""
         self._own_total, self._own_end = timeouts.total, self._end_of(timeouts)
 
-    def start_attempt(self, timeouts: Timeouts) -> None:
+    def start_attempt(self, timeouts: Timeouts, max_bytes: int = MAX_EVENT_BYTES) -> None:
         """A new request is about to be sent: its first token is awaited again, under these limits."""
         self.timeouts = timeouts
+        self.max_bytes = max_bytes
         self._body_started = self._draining = self._lingering = self._in_handshake = False
 
     def handshake_started(self) -> None:

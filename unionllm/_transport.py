@@ -15,13 +15,22 @@ from typing import Any, TypeVar
 
 import httpx
 
-from ._framing import MAX_EVENT_BYTES, too_large
+from ._inflate import ACCEPTED
 from ._join import Joiner
 from ._lines import NETWORK_ERRORS
 from ._log import Shown, logger
-from ._network import AsyncConnections, Connections, ask_at_every_read, hang_up, leave, translate
+from ._network import (
+    AsyncConnections,
+    Connections,
+    aiter_pieces,
+    ask_at_every_read,
+    hang_up,
+    iter_pieces,
+    leave,
+    translate,
+)
 from ._opened import AsyncOpened, Opened
-from ._reader import StreamReader
+from ._reader import Body, StreamReader
 from ._timeouts import Deadline
 from ._urls import place_of
 from ._websocket import Conversation, abegin, begin, refuse_client
@@ -47,8 +56,9 @@ def _build_request(
         # A caller's own client adds its headers, and gets plain seconds: only our connections ask at every read.
         read = deadline.shorten("first token", limits.first_token)
         timeout = httpx.Timeout(connect=connect, read=read, write=deadline.write_seconds(), pool=pool)
-        return client.build_request(step.method, step.url, headers=step.headers, content=step.content, timeout=timeout)
-    headers = [("accept-encoding", "gzip, deflate"), ("user-agent", "unionllm"), *step.headers.items()]
+        own = {"accept-encoding": ACCEPTED, **step.headers}
+        return client.build_request(step.method, step.url, headers=own, content=step.content, timeout=timeout)
+    headers = [("accept-encoding", ACCEPTED), ("user-agent", "unionllm"), *step.headers.items()]
     extensions = {"timeout": {"connect": connect, "read": deadline, "write": deadline, "pool": pool}}
     return httpx.Request(step.method, step.url, headers=headers, content=step.content, extensions=extensions)
 
@@ -76,7 +86,7 @@ def _first_request(step: OpenStream, client: object, deadline: Deadline) -> tupl
         return step.request, None
     refuse_client(client)
     deadline.handshake_started()
-    conversation = Conversation(step.request)
+    conversation = Conversation(step.request, deadline.max_bytes)
     return conversation.handshake, conversation
 
 
@@ -84,9 +94,10 @@ def _is_refused(response: httpx.Response, conversation: Conversation | None) -> 
     return response.status_code >= 300 or (conversation is not None and response.status_code != _SWITCHED)
 
 
-def _reader(step: OpenStream, request: HttpRequest, response: httpx.Response) -> StreamReader:
-    logger.debug("<- %s %s (stream)", response.status_code, place_of(request.url))
-    return StreamReader(step.parser, response.status_code, _lower_case(response.headers), place_of(request.url))
+def _reader(step: OpenStream, request: HttpRequest, response: httpx.Response, deadline: Deadline) -> StreamReader:
+    url, headers = place_of(request.url), _lower_case(response.headers)
+    logger.debug("<- %s %s (stream)", response.status_code, url)
+    return StreamReader(step.parser, response.status_code, headers, url, deadline.max_bytes)
 
 
 def _is_read(reader: StreamReader, deadline: Deadline, *, is_reusable: bool) -> bool:
@@ -100,23 +111,6 @@ def _is_read(reader: StreamReader, deadline: Deadline, *, is_reusable: bool) -> 
     # On a connection of ours, the end of the body is awaited for a moment, so that the connection can be used again.
     deadline.draining()
     return not is_reusable or reader.is_overdue
-
-
-class _Body:
-    """A body read whole, within a limit."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-        self._size = 0
-
-    def add(self, data: bytes) -> None:
-        self._pieces.append(data)
-        self._size += len(data)
-        if self._size > MAX_EVENT_BYTES:
-            raise too_large(MAX_EVENT_BYTES)
-
-    def content(self) -> bytes:
-        return b"".join(self._pieces)
 
 
 def _broken_stream(error: Exception, deadline: Deadline, url: str, reader: StreamReader) -> APIError | None:
@@ -213,11 +207,12 @@ class SyncTransport:
         raise failure
 
     def _read(self, step: HttpRequest, response: httpx.Response, deadline: Deadline) -> bytes:
-        body = _Body()
+        body = Body(response.status_code, deadline.max_bytes)
         try:
-            for data in response.iter_bytes():
+            for data in iter_pieces(response):
                 deadline.body_started()
-                body.add(data)
+                if not body.add(data):
+                    break
             return body.content()
         except NETWORK_ERRORS as error:
             failure = translate(error, deadline, step.url, part="body")
@@ -230,7 +225,7 @@ class SyncTransport:
         request, conversation = _first_request(step, self._client, deadline)
         response = self._send(request, deadline)
         deadline.handshake_ended()
-        reader = _reader(step, request, response)
+        reader = _reader(step, request, response, deadline)
         if _is_refused(response, conversation):
             return Opened(response, _given(reader.refuse(self._read(request, response, deadline))))
         if conversation is not None:
@@ -241,7 +236,7 @@ class SyncTransport:
         self, request: HttpRequest, response: httpx.Response, reader: StreamReader, deadline: Deadline
     ) -> Generator[ModelResponseChunk, None, None]:
         try:
-            for data in response.iter_bytes():
+            for data in iter_pieces(response):
                 deadline.body_started()
                 yield from reader.feed(data)
                 if _is_read(reader, deadline, is_reusable=self._client is None and response.status_code != _SWITCHED):
@@ -335,11 +330,12 @@ class AsyncTransport:
         raise failure
 
     async def _read(self, step: HttpRequest, response: httpx.Response, deadline: Deadline) -> bytes:
-        body = _Body()
+        body = Body(response.status_code, deadline.max_bytes)
         try:
-            async for data in response.aiter_bytes():
+            async for data in aiter_pieces(response):
                 deadline.body_started()
-                body.add(data)
+                if not body.add(data):
+                    break
             return body.content()
         except NETWORK_ERRORS as error:
             failure = translate(error, deadline, step.url, part="body")
@@ -352,7 +348,7 @@ class AsyncTransport:
         request, conversation = _first_request(step, self._client, deadline)
         response = await self._send(request, deadline)
         deadline.handshake_ended()
-        reader = _reader(step, request, response)
+        reader = _reader(step, request, response, deadline)
         if _is_refused(response, conversation):
             chunks = _agiven(reader.refuse(await self._read(request, response, deadline)))
         else:
@@ -365,7 +361,7 @@ class AsyncTransport:
         self, request: HttpRequest, response: httpx.Response, reader: StreamReader, deadline: Deadline
     ) -> AsyncGenerator[ModelResponseChunk, None]:
         try:
-            async for data in response.aiter_bytes():
+            async for data in aiter_pieces(response):
                 deadline.body_started()
                 for chunk in reader.feed(data):
                     yield chunk

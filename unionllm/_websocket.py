@@ -46,7 +46,7 @@ def refuse_client(client: object) -> None:
         )
 
 
-def _build_protocol(url: str) -> ClientProtocol:
+def _build_protocol(url: str, max_bytes: int) -> ClientProtocol:
     try:
         from websockets.client import ClientProtocol
         from websockets.exceptions import InvalidURI
@@ -60,19 +60,24 @@ def _build_protocol(url: str) -> ClientProtocol:
         uri = parse_uri(str(url))
     except InvalidURI:
         raise BadRequestError(f"{host_of(url)!r} is no address of a WebSocket. Check base_url.") from None
-    return ClientProtocol(uri, max_size=MAX_EVENT_BYTES, logger=_DEAF)
+    return ClientProtocol(uri, max_size=max_bytes, logger=_DEAF)
 
 
 class Conversation:
     """One WebSocket without I/O: bytes from the wire → messages, and the bytes to answer with.
 
+    Args:
+        request: where to, and what to say first.
+        max_bytes: largest message.
+
     Raises:
         ProviderError: the library is not installed.
     """
 
-    def __init__(self, request: WebSocketRequest) -> None:
+    def __init__(self, request: WebSocketRequest, max_bytes: int = MAX_EVENT_BYTES) -> None:
         self._request = request
-        self._protocol = _build_protocol(request.url)
+        self._max_bytes = max_bytes
+        self._protocol = _build_protocol(request.url, max_bytes)
         self._pieces: list[bytes] = []
         own = {name.lower(): value for name, value in self._protocol.connect().headers.raw_items()}
         own.pop("host")  # the HTTP library writes it
@@ -116,7 +121,8 @@ class Conversation:
         messages = []
         for event in self._protocol.events_received():
             if isinstance(event, Frame) and event.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
-                self._pieces.append(bytes(event.data))
+                if event.data:  # or else a message of empty frames would grow without an end
+                    self._pieces.append(bytes(event.data))
                 if event.fin:
                     messages.append(b"".join(self._pieces))
                     self._pieces.clear()
@@ -134,7 +140,7 @@ class Conversation:
 
         protocol = self._protocol
         if isinstance(protocol.parser_exc, PayloadTooBig):
-            raise too_large(MAX_EVENT_BYTES)
+            raise too_large(self._max_bytes)
         if protocol.state is State.OPEN:
             return
         closed = protocol.close_rcvd

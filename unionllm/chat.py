@@ -65,7 +65,8 @@ def unionchat(
         stream: True gives a ``Stream`` of chunks instead of the whole answer.
         params: OpenAI's chat parameters, the vendor's own, and: ``api_key`` (= ``app_key``), ``base_url``
             (= ``api_base``), ``region``, ``timeout`` in seconds (one number, or a mapping with ``connect``, ``write``,
-            ``pool``, ``first_token``, ``idle``, ``total``), ``max_retries`` (default 2), ``fallbacks``,
+            ``pool``, ``first_token``, ``idle``, ``total``), ``max_retries`` (default 2),
+            ``max_response_bytes`` (default 33,554,432: the largest event, and the largest whole answer), ``fallbacks``,
             ``extra_headers``, ``extra_query``, ``extra_body``, ``http_client``, ``param_policy`` ("adapt", "strict" or
             "raw"), ``fetch_media``. None means "not given".
 
