@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ._extras import Extras, set_apart
 from .schema import (
     Choices,
     Delta,
@@ -52,7 +53,7 @@ class _ChoiceParts:
         self.finish_reason: str | None = None
         self.provider_finish_reason: str | None = None
         self.logprobs: list[Any] = []
-        self.extra: dict[str, Any] = {}
+        self.extra = Extras()
         self.choice_extra: dict[str, Any] = {}
 
     def add(self, choice: StreamingChoices) -> None:
@@ -78,7 +79,7 @@ class _ChoiceParts:
             # A platform's moderation took back what had been said.
             self.content = [extra["replace_content"] or ""]
             extra = {name: value for name, value in extra.items() if name != "replace_content"}
-        _merge(self.extra, extra)
+        self.extra.add(extra)
 
     def _add_calls(self, delta: Delta) -> None:
         if delta.function_call is not None:
@@ -105,7 +106,7 @@ class _ChoiceParts:
             role=self.role or "assistant",
             tool_calls=calls,
             reasoning_content="".join(self.reasoning) or None,
-            **self.extra,
+            **set_apart(self.extra.join()),
         )
         return Choices(
             index=index,
@@ -167,25 +168,6 @@ class Joiner:
         return ModelResponse(choices=choices, steps=list(self._steps.values()) or None, **self._fields)
 
 
-def _merge(kept: dict[str, Any], new: dict[str, Any]) -> None:
-    """Fields of deltas beyond ours: lists, a refusal and sound come in pieces; of others the last value counts."""
-    for name, value in new.items():
-        old = kept.get(name)
-        if old and ((isinstance(old, list) and isinstance(value, list)) or (name == "refusal" and value)):
-            kept[name] = old + value
-        elif name == "audio" and isinstance(old, dict) and isinstance(value, dict):
-            kept[name] = _join_sound(old, value)
-        elif value is not None:
-            kept[name] = value
-
-
-def _join_sound(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """Sound, and what it says, are texts in pieces; the id and the like are not."""
-    pieces = {name: (old.get(name) or "", new.get(name) or "") for name in ("data", "transcript")}
-    joined = {name: f"{before}{after}" for name, (before, after) in pieces.items() if before or after}
-    return {**old, **new, **joined}
-
-
 def _join_logprobs(pieces: list[Any]) -> Any:
     if len(pieces) < 2:
         return pieces[0] if pieces else None
@@ -193,7 +175,12 @@ def _join_logprobs(pieces: list[Any]) -> Any:
     for piece in pieces:
         for name, value in dict(piece).items():
             old = joined.get(name)
-            joined[name] = old + value if isinstance(old, list) and isinstance(value, list) else value or old
+            if isinstance(old, list) and isinstance(value, list):
+                old.extend(value)
+            elif isinstance(value, list) and value:
+                joined[name] = list(value)
+            else:
+                joined[name] = value or old
     return joined
 
 
