@@ -39,6 +39,9 @@ def tidy_step(step: Step) -> Step:
     known["elapsed"] = number_or_none(known["elapsed"])
     for name in ("type", "name", "status", "id"):
         known[name] = text_or_none(known[name])
+    for one in known["output"] if isinstance(known["output"], list) else ():
+        if isinstance(one, Context):
+            tidy_context(one)
     return step
 
 
