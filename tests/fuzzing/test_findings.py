@@ -87,7 +87,7 @@ def test_a_platforms_question_that_is_no_object_is_kept_as_data() -> None:
 def test_passages_of_a_step_have_the_types_of_passages() -> None:
     seed = seed_of("fastgpt", "stream_v2")
     content = seed.answers[-1].content
-    odd = content.replace(b'"quoteList":[{', b'"quoteList":[{"collectionId":{"a":1},')
+    odd = content.replace(b'"collectionId":"col"', b'"collectionId":{"a":1}')
 
     assert odd != content
     assert targets.check_answers(seed, [*seed.answers[:-1], replace(seed.answers[-1], content=odd)]) == "answer"
