@@ -96,6 +96,7 @@ def test_adapters_do_not_know_the_transport() -> None:
     above = {
         "_transport",
         "_network",
+        "_bodies",
         "_lines",
         "_websocket",
         "_call",
@@ -140,6 +141,7 @@ def test_the_transport_does_not_know_adapters() -> None:
     for path in pick(
         "_transport.py",
         "_network.py",
+        "_bodies.py",
         "_lines.py",
         "_websocket.py",
         "_reader.py",
@@ -155,7 +157,7 @@ def test_the_http_library_shows_in_few_files_only() -> None:
     users = {name_of(path) for path in MODULES if imports(path) & {"httpx:", "httpcore:"}}
 
     # The last two send nothing: one has it write forms, LiteLLM's errors are made of its replies in the other.
-    assert users == {"_transport", "_network", "_lines", "_multipart", "_litellm_refusals"}
+    assert users == {"_transport", "_network", "_bodies", "_lines", "_multipart", "_litellm_refusals"}
 
 
 def test_the_websocket_library_shows_in_one_file_only() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ._extras import Extras, set_apart
 from .schema import (
     Choices,
     Delta,
@@ -53,7 +54,7 @@ class _ChoiceParts:
         self.finish_reason: str | None = None
         self.provider_finish_reason: str | None = None
         self.logprobs: list[Any] = []
-        self.extra: dict[str, Any] = {}
+        self.extra = Extras()
         self.choice_extra: dict[str, Any] = {}
 
     def add(self, choice: StreamingChoices) -> None:
@@ -82,7 +83,7 @@ class _ChoiceParts:
         if isinstance(extra.get("thinking_blocks"), list):
             self.thinking += extra["thinking_blocks"]
             extra = {name: value for name, value in extra.items() if name != "thinking_blocks"}
-        _merge(self.extra, extra)
+        self.extra.add(extra)
 
     def _add_calls(self, delta: Delta) -> None:
         if delta.function_call is not None:
@@ -103,14 +104,16 @@ class _ChoiceParts:
         is_whole = self.finish_reason is not None
         calls = [self.calls[key].join(is_whole=is_whole) for key in sorted(self.calls)] or None
         content = "".join(self.content)
-        extra = {**self.extra, "thinking_blocks": _join_thinking(self.thinking)} if self.thinking else self.extra
+        extra = self.extra.join()
+        if self.thinking:
+            extra["thinking_blocks"] = _join_thinking(self.thinking)
         message = Message(
             content=content if content or not (calls or self.function_call) else None,
             function_call=self.function_call.join(is_whole=is_whole).function if self.function_call else None,
             role=self.role or "assistant",
             tool_calls=calls,
             reasoning_content="".join(self.reasoning) or None,
-            **extra,
+            **set_apart(extra),
         )
         return Choices(
             index=index,
@@ -172,28 +175,6 @@ class Joiner:
         return ModelResponse(choices=choices, steps=list(self._steps.values()) or None, **self._fields)
 
 
-def _merge(kept: dict[str, Any], new: dict[str, Any]) -> None:
-    """Fields of deltas beyond ours: lists, a refusal and sound come in pieces; of others the last value counts."""
-    for name, value in new.items():
-        old = kept.get(name)
-        if old and ((isinstance(old, list) and isinstance(value, list)) or (name == "refusal" and value)):
-            kept[name] = old + value
-        elif name == "audio" and isinstance(old, dict) and isinstance(value, dict):
-            kept[name] = _join_sound(old, value)
-        elif name == "provider_specific_fields" and isinstance(old, dict) and isinstance(value, dict):
-            kept[name] = dict(old)
-            _merge(kept[name], value)
-        elif value is not None:
-            kept[name] = value
-
-
-def _join_sound(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """Sound, and what it says, are texts in pieces; the id and the like are not."""
-    pieces = {name: (old.get(name) or "", new.get(name) or "") for name in ("data", "transcript")}
-    joined = {name: f"{before}{after}" for name, (before, after) in pieces.items() if before or after}
-    return {**old, **new, **joined}
-
-
 def _join_thinking(pieces: list[Any]) -> list[Any]:
     """Anthropic's blocks of thoughts. They come in pieces, and can be handed back only whole, with their signature."""
     blocks: list[Any] = []
@@ -202,7 +183,7 @@ def _join_thinking(pieces: list[Any]) -> list[Any]:
         if not isinstance(piece, dict) or piece.get("type") != "thinking":
             blocks.append(_without_index(piece))
             continue
-        texts.append(piece.get("thinking") or "")
+        texts.append(str(piece.get("thinking") or ""))
         following = pieces[number + 1] if number + 1 < len(pieces) else None
         if piece.get("signature") or not _continues(piece, following):
             blocks.append({**_without_index(piece), "thinking": "".join(texts)})
@@ -227,7 +208,12 @@ def _join_logprobs(pieces: list[Any]) -> Any:
     for piece in pieces:
         for name, value in dict(piece).items():
             old = joined.get(name)
-            joined[name] = old + value if isinstance(old, list) and isinstance(value, list) else value or old
+            if isinstance(old, list) and isinstance(value, list):
+                old.extend(value)
+            elif isinstance(value, list) and value:
+                joined[name] = list(value)
+            else:
+                joined[name] = value or old
     return joined
 
 

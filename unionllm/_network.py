@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import httpcore
 import httpx
 
+from ._bodies import Bodies, PooledBody
 from ._inflate import CannotInflateError, Inflater, inflater_for
 from ._lines import AsyncTimedBackend, ClientClosedError, Lines, TimedBackend, shut_down
 from ._proxies import missing_socks_extra, proxy_for
@@ -176,6 +177,7 @@ class Connections:
     def __init__(self) -> None:
         self._pools: dict[tuple[bool, str | None], httpcore.ConnectionPool] = {}
         self._lines = Lines()
+        self._bodies = Bodies()
 
     def send(self, request: httpx.Request) -> httpx.Response:
         """Send the request and return when the reply's headers are here; the body is read from the response."""
@@ -186,18 +188,19 @@ class Connections:
         if pool is None:
             pool = httpcore.ConnectionPool(network_backend=TimedBackend(self._lines), **_pool_options(url, proxy))
             pool = self._pools.setdefault(key, pool)
-        reply = pool.handle_request(_to_httpcore(request))
-        return httpx.Response(
-            reply.status, headers=reply.headers, stream=_SyncBody(reply.stream), extensions=reply.extensions
-        )
+        with self._bodies:
+            reply = pool.handle_request(_to_httpcore(request))
+        body = PooledBody(self._bodies, reply.stream)
+        return httpx.Response(reply.status, headers=reply.headers, stream=body, extensions=reply.extensions)
 
     def close(self) -> None:
         """Close every connection. Those in use are hung up, and then closed by the calls that use them."""
         self._lines.hang_up()
-        for pool in self._pools.values():
-            for connection in pool.connections:
-                if connection.is_idle():
-                    connection.close()
+        with self._bodies:
+            for pool in self._pools.values():
+                for connection in pool.connections:
+                    if connection.is_idle():
+                        connection.close()
 
 
 class AsyncConnections:

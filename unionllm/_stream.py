@@ -78,16 +78,25 @@ class Stream(_Base):
     def __init__(self, source: ChunkSource, finisher: Finisher) -> None:
         super().__init__(finisher)
         self._source = source
-        self._stepper: Iterator[ModelResponseChunk] | None = None
 
     def __iter__(self) -> Iterator[ModelResponseChunk]:
         # A generator of its own, which only the loop holds: when the loop is left, it goes, and closes the connection.
         return self._pull()
 
     def __next__(self) -> ModelResponseChunk:
-        if self._stepper is None:
-            self._stepper = self._pull()
-        return next(self._stepper)
+        # No generator of ours here: it would hold the stream that holds it, and only the garbage collector would close
+        # the connection of a stream that was dropped.
+        try:
+            chunk = next(self._source)
+            self._joiner.add(chunk)
+        except APIError as error:
+            self._fail(error)
+            self.close()
+            raise
+        except BaseException:
+            self.close()
+            raise
+        return chunk
 
     def _pull(self) -> Iterator[ModelResponseChunk]:
         add = self._joiner.add

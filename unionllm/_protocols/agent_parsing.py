@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,15 +11,14 @@ from .._wire import HttpReply
 from ..exceptions import StreamInterruptedError
 from ..schema import Context, Delta, ModelResponseChunk, Step, StreamingChoices, ToolCall, Usage
 from .base import JSONObject
+from .json_text import load_json
 from .openai_parsing import ODD_SHAPES
 from .thoughts import ThinkTags
+from .tidy import number_or_none, text_or_none, tidy_context, tidy_step
 
 if TYPE_CHECKING:
     from .._request import ChatRequest
     from .agents import Agent
-
-#: What is larger is no score, count or time.
-_LARGEST = 1e300
 
 Chunks = Iterable[ModelResponseChunk]
 
@@ -64,8 +62,8 @@ class AgentParser(ABC):
     def data_of(self, event: Event) -> JSONObject:
         """The object in an event, or the error for an event that holds none."""
         try:
-            data = json.loads(event.data)
-        except (ValueError, RecursionError):
+            data = load_json(event.data)
+        except ValueError:
             data = None
         if not isinstance(data, dict):
             raise self._agent.unreadable(self._chat, "an event of the stream is no JSON object", event.data)
@@ -81,7 +79,7 @@ class AgentParser(ABC):
     def keep(self, **fields: Any) -> None:
         """Remember fields of the last chunk. None is passed over."""
         if fields.get("context"):
-            fields["context"] = [_tidy_context(one) for one in fields["context"]]
+            fields["context"] = [tidy_context(one) for one in fields["context"]]
         self._late.update({name: value for name, value in fields.items() if value is not None})
 
     def kept(self, name: str) -> Any:
@@ -122,7 +120,7 @@ class AgentParser(ABC):
     def step(self, step: Step) -> Chunks:
         """A chunk with a step in it. What is not told of a step told of before stays as it was."""
         old = self._steps.get(step.id) if step.id is not None else None
-        step = _tidy_step(step)
+        step = tidy_step(step)
         if old is not None:
             told = {name: value for name, value in step if value not in (None, "")}
             # What a thought said is no result of the tool that it turned out to be.
@@ -143,14 +141,14 @@ class AgentParser(ABC):
             Step.build({"type": "retrieval", "name": name, "id": f"retrieval-{number + 1}", "output": list(found)})
         )
 
-    def finish(self, reason: str, word: str | None = None) -> None:
+    def finish(self, reason: str, word: Any = None) -> None:
         """The answer is complete. The first call counts.
 
         Args:
             reason: OpenAI's finish reason.
             word: the platform's own.
         """
-        self._ending = self._ending or (reason, word)
+        self._ending = self._ending or (reason, text_or_none(word))
 
     # What everybody does with it.
 
@@ -225,37 +223,6 @@ class AgentParser(ABC):
             self._head.setdefault("request_id", told)
 
 
-def _tidy_context(one: Context) -> Context:
-    """A passage with values of the types that it should have, whatever the platform said."""
-    known = one.__dict__
-    known["score"] = _number(known["score"])
-    known["position"] = known["position"] if isinstance(known["position"], int) else None
-    known["id"] = known["id"] if isinstance(known["id"], int) else text_or_none(known["id"])
-    for name in ("content", "document_id", "document_name", "dataset_id", "dataset_name", "segment_id", "url"):
-        known[name] = text_or_none(known[name])
-    return one
-
-
-def _tidy_step(step: Step) -> Step:
-    known = step.__dict__
-    known["elapsed"] = _number(known["elapsed"])
-    for name in ("type", "name", "status", "id"):
-        known[name] = text_or_none(known[name])
-    return step
-
-
-def _number(value: Any) -> float | None:
-    """A number, also one that is written as a text; None for anything else."""
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            return None
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    # A whole number may be larger than any float.
-    return value if is_number and abs(value) < _LARGEST else None
-
-
 def without_nulls(value: Any) -> Any:
     """A decoded value whose lists hold no nulls: one that slipped in must not cost what stands beside it."""
     if isinstance(value, list):
@@ -263,13 +230,6 @@ def without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: without_nulls(one) for name, one in value.items()}
     return value
-
-
-def text_or_none(value: Any) -> str | None:
-    """A text, whatever the platform made of it; None for nothing."""
-    if value is None or value == "":
-        return None
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def as_object(value: Any) -> JSONObject:
@@ -287,8 +247,8 @@ def decoded(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
+        return load_json(value, constant=_refuse_constant)
+    except ValueError:
         return value or None
 
 
@@ -298,7 +258,7 @@ def _refuse_constant(name: str) -> Any:
 
 def count_of(value: Any) -> int | None:
     """A whole number, also one written as a text or with a point; None for anything else."""
-    number = _number(value)
+    number = number_or_none(value)
     return int(number) if number is not None and number == int(number) else None
 
 

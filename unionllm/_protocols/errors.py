@@ -53,6 +53,11 @@ COMMON_CODES: Mapping[str, ErrorRule] = {
 #: Classes that no HTTP status tells: a code that means one of them counts more than the status.
 _MORE_THAN_A_STATUS = (InsufficientBalanceError, ContextWindowExceededError, ContentPolicyViolationError)
 
+#: Characters of a vendor's message that are told; all of it is in the error's ``body``.
+_LONGEST_MESSAGE = 2000
+#: Characters of a code; no vendor has longer ones.
+_LONGEST_CODE = 200
+
 _REDIRECT = "A redirect is not followed, because the key would travel with it; check base_url."
 
 _ADVICE: Mapping[type[APIError], str] = {
@@ -122,14 +127,16 @@ def refusal(
     """
     code, kind, message = details(data)
     written = re.search(facts.code_in_text, message) if facts.code_in_text else None
-    code = written[1] if written else code
+    code = (written[1] if written else code)[:_LONGEST_CODE]
     rule = _classify(facts, code, kind, message, status)
+    # Masked before it is cut: half a secret is not known for one.
     made = redact(message.strip() or f"HTTP {status} without a word", chat.secrets)
+    made = made if len(made) <= _LONGEST_MESSAGE else f"{made[:_LONGEST_MESSAGE]}…"
     said = [f"code {code}"] if code else []
     said += [f"HTTP {status}"] if status >= 300 else []
     request_id = next((headers[name] for name in facts.request_id_headers if headers.get(name)), None)
     if request_id is None and isinstance(data, dict):
-        request_id = next((data[name] for name in facts.request_id_fields if data.get(name)), None)
+        request_id = next((str(data[name]) for name in facts.request_id_fields if data.get(name)), None)
     text = f"{spec.name}: {made}" + (f" ({', '.join(said)})" if said else "")
     advice = _advice(rule.cls, spec, url) if not 300 <= status < 400 else _REDIRECT
     heir = facts.retired.get(chat.model.lower()) if rule.cls is NotFoundError else None

@@ -9,6 +9,7 @@ from .._wire import Headers, HttpReply
 from ..exceptions import APIError, APIResponseError, BadRequestError
 from . import errors
 from .base import Adapter, ErrorFacts, JSONObject, ProviderSpec
+from .json_text import load_json
 
 if TYPE_CHECKING:
     from .._framing import Event
@@ -97,8 +98,8 @@ def encode_body(spec: ProviderSpec, body: JSONObject) -> bytes:
 def parse_json(content: bytes) -> Any:
     """The decoded body, or None when it is no JSON. Blank lines sent to keep a connection alive may precede it."""
     try:
-        return json.loads(content.decode("utf-8-sig").strip())
-    except (ValueError, RecursionError):
+        return load_json(content.decode("utf-8-sig").strip())
+    except ValueError:
         return None
 
 

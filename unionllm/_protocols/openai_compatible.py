@@ -17,9 +17,10 @@ from ..schema import Adaptation, ModelResponse, Usage
 from .base import ErrorRule, JSONObject, ProviderSpec, frozen
 from .json_http import JSONVendor, encode_body
 from .openai_messages import MessageFacts, adapt_messages, refuse_part, take_part
-from .openai_parsing import ODD_SHAPES, OpenAIChunkParser, parse_response, parse_usage
+from .openai_parsing import ODD_SHAPES, OpenAIChunkParser, parse_response
 from .parameters import Rule, Thinking
 from .structured_output import adapt_response_format, is_class, schema_of
+from .usage import parse_usage
 
 if TYPE_CHECKING:
     from .._request import ChatRequest

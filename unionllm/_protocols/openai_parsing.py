@@ -7,27 +7,28 @@ role may be repeated, a last event may repeat the whole message.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from .._extras import set_apart
 from .._framing import Event
 from .._wire import HttpReply
 from ..exceptions import APIResponseError, StreamInterruptedError
 from ..schema import (
     Choices,
-    CompletionTokensDetails,
     Delta,
     Function,
     Message,
     ModelResponse,
     ModelResponseChunk,
-    PromptTokensDetails,
     StreamingChoices,
     ToolCall,
     Usage,
 )
 from .base import JSONObject
+from .json_text import load_json
+from .tidy import tidy_context
+from .usage import count_of, first_count
 
 if TYPE_CHECKING:
     from .._request import ChatRequest
@@ -50,46 +51,9 @@ ODD_SHAPES = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 MakeId = Callable[[], str]
 
 
-def parse_usage(raw: Any) -> Usage | None:
-    """Token counts, wherever the vendor put the cached and the reasoning ones. None when it did not say."""
-    if not isinstance(raw, dict) or not raw:
-        return None
-    known: JSONObject = {name: _count(raw.get(name)) for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
-    prompt, completion = known["prompt_tokens"], known["completion_tokens"]
-    if known["total_tokens"] is None and prompt is not None and completion is not None:
-        known["total_tokens"] = prompt + completion
-    extra = {name: value for name, value in raw.items() if name not in known}
-    cached = _first_count(raw.get("cached_tokens"), raw.get("prompt_cache_hit_tokens"))
-    known["prompt_tokens_details"] = _details(
-        PromptTokensDetails, extra.pop("prompt_tokens_details", None), "cached_tokens", cached
-    )
-    known["completion_tokens_details"] = _details(
-        CompletionTokensDetails,
-        extra.pop("completion_tokens_details", None),
-        "reasoning_tokens",
-        _count(raw.get("reasoning_tokens")),
-    )
-    return Usage.build(known, extra)
-
-
-def _count(value: Any) -> int | None:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return int(value) if is_number and math.isfinite(value) else None
-
-
 def _word(value: Any) -> str | None:
     """A short text such as an id; None when the vendor said nothing."""
     return None if value is None or value == "" else str(value)
-
-
-def _first_count(*values: Any) -> int | None:
-    return next((count for count in map(_count, values) if count is not None), None)
-
-
-def _details(cls: Any, raw: Any, name: str, fallback: int | None) -> Any:
-    given = dict(raw) if isinstance(raw, dict) else {}
-    count = _first_count(fallback, given.pop(name, None))
-    return None if count is None and not given else cls.build({name: count}, given)
 
 
 def parse_tool_call(raw: Any, make_id: MakeId) -> ToolCall:
@@ -146,7 +110,7 @@ def parse_message(raw: JSONObject, make_id: MakeId) -> Message:
         "tool_calls": [parse_tool_call(call, make_id) for call in calls] if calls else None,
         "function_call": _function(raw["function_call"]) if raw.get("function_call") else None,
     }
-    extra = _extra(raw, _MESSAGE_FIELDS)
+    extra = set_apart(_extra(raw, _MESSAGE_FIELDS))
     known.update({name: extra.pop(name) for name in _OPTIONAL_MESSAGE_FIELDS if name in extra})
     return Message.build(known, extra)
 
@@ -156,10 +120,10 @@ def parse_response(dialect: OpenAICompatible, chat: ChatRequest, data: JSONObjec
     raw_choices = [dialect.adjust_choice(raw) for raw in data.get("choices") or [] if isinstance(raw, dict)]
     choices = []
     for position, raw in enumerate(raw_choices):
-        word = raw.get("finish_reason") or None
+        word = _word(raw.get("finish_reason") or None)
         message = dialect.adjust_message(raw.get("message") or raw.get("delta") or {})
         known = {
-            "index": _first_count(raw.get("index"), position),
+            "index": first_count(raw.get("index"), position),
             "message": parse_message(message, chat.make_id),
             "finish_reason": dialect.ending(word, calls=bool(message.get("tool_calls"))),
             "provider_finish_reason": word,
@@ -171,16 +135,23 @@ def parse_response(dialect: OpenAICompatible, chat: ChatRequest, data: JSONObjec
         {
             "id": str(data.get("id") or chat.make_id()),
             "choices": choices,
-            "created": _count(data.get("created")) or int(chat.now),
+            "created": count_of(data.get("created")) or int(chat.now),
             "model": str(data.get("model") or chat.model),
             "system_fingerprint": _word(data.get("system_fingerprint")),
             "usage": next(filter(None, usages), None),
             "adaptations": list(chat.adaptations) or None,
             "request_id": _request_id(data),
-            **dialect.own_fields(data),
+            **_own_fields(dialect, data),
         },
         _extra(data, _BODY_FIELDS),
     )
+
+
+def _own_fields(dialect: OpenAICompatible, data: JSONObject) -> JSONObject:
+    fields = dialect.own_fields(data)
+    for passage in fields.get("context") or ():
+        tidy_context(passage)
+    return fields
 
 
 def _request_id(data: JSONObject) -> str | None:
@@ -193,19 +164,20 @@ class ToolCallIndexes:
 
     def __init__(self) -> None:
         self._ids: list[str | None] = []
+        self._place_of_id: dict[str, int] = {}
         self._places: dict[int, int] = {}
         self._named: set[int] = set()
 
     def place(self, raw: JSONObject, position: int) -> tuple[int, bool]:
         """Our index of the call, and whether this is its first piece."""
         given, call_id = raw.get("index"), _word(raw.get("id"))
-        if call_id is not None and call_id in self._ids:
-            return self._ids.index(call_id), False
+        if call_id is not None and call_id in self._place_of_id:
+            return self._place_of_id[call_id], False
         if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
             known = self._places.get(given)
             # The same index with another id is another call: one vendor numbers every call 0.
             if known is not None and (call_id is None or self._ids[known] is None):
-                self._ids[known] = self._ids[known] or call_id
+                self._know(known, self._ids[known] or call_id)
                 return known, False
             place = self._places[given] = self._new(call_id)
             return place, True
@@ -214,8 +186,14 @@ class ToolCallIndexes:
         return self._new(call_id), True
 
     def _new(self, call_id: str | None) -> int:
-        self._ids.append(call_id)
+        self._ids.append(None)
+        self._know(len(self._ids) - 1, call_id)
         return len(self._ids) - 1
+
+    def _know(self, place: int, call_id: str | None) -> None:
+        self._ids[place] = call_id
+        if call_id is not None:
+            self._place_of_id.setdefault(call_id, place)
 
     def piece(self, raw: Any, position: int, make_id: MakeId) -> ToolCall:
         """One piece of one call, as our schema: id, type and name on the first piece only."""
@@ -228,7 +206,8 @@ class ToolCallIndexes:
             self._named.add(place)
         known: JSONObject = {"index": place, "function": function, "id": None, "type": None}
         if is_first:
-            known["id"] = self._ids[place] = _word(raw.get("id")) or f"call_{make_id()}"
+            known["id"] = _word(raw.get("id")) or f"call_{make_id()}"
+            self._know(place, known["id"])
             known["type"] = _word(raw.get("type")) or "function"
         extra = {name: value for name, value in raw.items() if name not in ("id", "type", "function", "index")}
         return ToolCall.build(known, extra)
@@ -283,8 +262,8 @@ class OpenAIChunkParser:
             self.is_done = True
             return ()
         try:
-            data = json.loads(text)
-        except (ValueError, RecursionError):
+            data = load_json(text)
+        except ValueError:
             data = None
         if not isinstance(data, dict):
             raise self._dialect.unreadable(self._chat, "an event of the stream is no JSON object", text)
@@ -300,7 +279,7 @@ class OpenAIChunkParser:
         made = [self._choice(raw) for raw in data.get("choices") or () if isinstance(raw, dict)]
         choices = [choice for choice in made if choice is not None]
         extra = _extra(data, _BODY_FIELDS)
-        self._own.update(own := self._dialect.own_fields(data))
+        self._own.update(own := _own_fields(self._dialect, data))
         if not choices:
             self._late.update(extra)
             return ()
@@ -310,7 +289,7 @@ class OpenAIChunkParser:
         chat = self._chat
         return {
             "id": str(data.get("id") or chat.make_id()),
-            "created": _count(data.get("created")) or int(chat.now),
+            "created": count_of(data.get("created")) or int(chat.now),
             "model": str(data.get("model") or chat.model),
             "system_fingerprint": _word(data.get("system_fingerprint")),
             # Also in what is left of a stream that broke off.
@@ -320,12 +299,12 @@ class OpenAIChunkParser:
 
     def _choice(self, raw: JSONObject) -> StreamingChoices | None:
         raw = self._dialect.adjust_choice(raw)
-        index = _count(raw.get("index")) or 0
+        index = count_of(raw.get("index")) or 0
         if raw.get("usage"):
             self._usage = self._dialect.usage(raw["usage"]) or self._usage
         word = raw.get("finish_reason")
         if word and word != "null":
-            self._finished[index] = word
+            self._finished[index] = str(word)
         delta = raw.get("delta")
         if delta is None and index not in self._started:
             delta = raw.get("message")

@@ -10,6 +10,9 @@ from .base import JSONObject
 
 _OPEN, _CLOSE = "<think>", "</think>"
 
+#: White space that is held back at most: models have been seen to write nothing else.
+_BLANKS = 1000
+
 
 class ThinkTags:
     """One answer. Only a block at its very start is one of thoughts; tags further on are part of the text."""
@@ -45,7 +48,8 @@ class ThinkTags:
         if start.startswith(_OPEN):
             self._held, self._read = start[len(_OPEN) :], self._opened
             return self._read()
-        return ("", "") if _OPEN.startswith(start) else self._go_on()
+        is_open = _OPEN.startswith(start) and len(self._held) <= _BLANKS
+        return ("", "") if is_open else self._go_on()
 
     def _opened(self) -> tuple[str, str]:
         self._held = self._held.lstrip()
@@ -61,7 +65,7 @@ class ThinkTags:
             return thought.rstrip(), self._read()[1]
         whole = len(self._held) - _partial(self._held)
         # Line ends in front of the tag belong to it.
-        whole = len(self._held[:whole].rstrip())
+        whole = max(len(self._held[:whole].rstrip()), whole - _BLANKS)
         thought, self._held = self._held[:whole], self._held[whole:]
         return thought, ""
 
@@ -151,7 +155,8 @@ def with_reasoning(message: JSONObject) -> JSONObject:
     details = message.get("reasoning_details")
     if message.get("reasoning_content") or not isinstance(details, list) or not details:
         return message
-    return {**message, "reasoning_content": "".join(str(detail.get("text") or "") for detail in details)}
+    texts = (str(detail.get("text") or "") for detail in details if isinstance(detail, dict))
+    return {**message, "reasoning_content": "".join(texts)}
 
 
 def told_apart(message: JSONObject) -> JSONObject:

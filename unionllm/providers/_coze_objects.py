@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .._protocols.agent_parsing import as_object, decoded, text_or_none, usage_of
+from .._protocols.agent_parsing import as_object, decoded, usage_of
 from .._protocols.base import JSONObject
+from .._protocols.tidy import text_or_none
 from ..schema import Context, Function, ToolCall, Usage
 
 

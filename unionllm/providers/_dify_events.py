@@ -6,9 +6,10 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .._protocols.agent_parsing import AgentParser, Chunks, as_object, decoded, objects_in, text_or_none, usage_of
+from .._protocols.agent_parsing import AgentParser, Chunks, as_object, decoded, objects_in, usage_of
 from .._protocols.base import JSONObject
 from .._protocols.thoughts import ThinkTags
+from .._protocols.tidy import text_or_none
 from ..exceptions import APIError
 from ..schema import Context, Step
 

@@ -161,7 +161,7 @@ class FastGPTParser(AgentParser):
     def _item(self, item: JSONObject) -> Chunks:
         tools = [*objects_in(item.get("tools")), *objects_in([item.get("tool")])]
         if item.get("interactive"):
-            self.keep(interactive=item["interactive"])
+            self.keep(interactive=as_object(item["interactive"]) or {"data": item["interactive"]})
         files = self.say(files=[item["file"]]) if item.get("file") else ()
         return [*files, *(chunk for tool in tools for chunk in self._tool_step(tool, is_new=True))]
 

@@ -106,7 +106,8 @@ def _sum(counts: list[Any]) -> JSONObject:
             if isinstance(value, dict):
                 total[name] = _sum([total.get(name), value])
             elif isinstance(value, int) and not isinstance(value, bool):
-                total[name] = total.get(name, 0) + value
+                old = total.get(name, 0)
+                total[name] = value + (old if isinstance(old, int) else 0)
     return total
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from .._protocols import means
+from .._protocols.agent_parsing import objects_in
 from .._protocols.arranging import merge_system
 from .._protocols.base import Credential, ErrorFacts, ErrorRule, JSONObject, Region
 from .._protocols.openai_compatible import OpenAICompatible, OpenAISpec
@@ -76,7 +77,7 @@ class MiniMax(OpenAICompatible):
         """Thoughts of a whole message, wherever they stand."""
         choices = [
             {**choice, "message": told_apart(choice["message"])} if isinstance(choice.get("message"), dict) else choice
-            for choice in data.get("choices") or ()
+            for choice in objects_in(data.get("choices"))
         ]
         return {**data, "choices": choices}
 

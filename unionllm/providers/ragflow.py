@@ -21,6 +21,7 @@ from .._protocols.openai_compatible import OpenAICompatible, OpenAISpec
 from .._protocols.openai_parsing import ODD_SHAPES, OpenAIChunkParser
 from .._protocols.parameters import Drop, adaptation
 from .._protocols.structured_output import instruction_for
+from .._protocols.tidy import tidy_context
 from .._wire import Flow, HttpReply
 from ..exceptions import BadRequestError, NotFoundError
 from ..schema import Context
@@ -187,7 +188,7 @@ def _context(told: Any) -> list[Context] | None:
 def _passage(place: int, chunk: JSONObject) -> Context:
     known = {"id": chunk.pop("id", None) or place, "content": chunk.pop("content", None), "position": place}
     known["score"] = chunk.pop("similarity", None)
-    return Context.build(known, {name: value for name, value in chunk.items() if value is not None})
+    return tidy_context(Context.build(known, {name: value for name, value in chunk.items() if value is not None}))
 
 
 adapter = RAGFlow(
