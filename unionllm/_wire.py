@@ -74,7 +74,7 @@ class HttpReply:
     """
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)  # a vendor may repeat there what it was sent, as it may in the body
     content: bytes = field(repr=False)
     url: str
     received_at: float = 0.0
