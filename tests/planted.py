@@ -27,7 +27,13 @@ _ALL = logging.DEBUG - 1
 @functools.cache
 def marked() -> re.Pattern[str]:
     """What a key of the tests looks like."""
-    found = {"planted-[A-Za-z0-9_-]{4,}", "24\\.made-up-[0-9]", "ALTAK-made-up", "czs_made-up", "(?i:madeUp(Client|For))"}
+    found = {
+        "planted-[A-Za-z0-9_-]{4,}",
+        "24\\.made-up-[0-9]",
+        "ALTAK-made-up",
+        "czs_made-up",
+        "(?i:madeUp(Client|For))",
+    }
     try:
         from unionllm.testing.vendors import VENDORS, load
     except ImportError:  # the extra `testing` is not installed: no test plays a vendor

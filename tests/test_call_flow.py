@@ -74,7 +74,9 @@ def play(flow: Flow[Any], clock: Clock) -> tuple[Any, list[float]]:
 
 
 def route(vendor: Vendor, *, retries: int, chance: float = 0.5, stream: bool = False, **limits: Any) -> Route:
-    chat = ChatRequest(provider=vendor.name, model="m", messages=(), stream=stream, credentials={"api_key": vendor.name})
+    chat = ChatRequest(
+        provider=vendor.name, model="m", messages=(), stream=stream, credentials={"api_key": vendor.name}
+    )
     policy = RetryPolicy(max_retries=retries, chance=lambda: chance)
     return Route(backend=vendor, chat=chat, timeouts=Timeouts.parse(limits), retries=policy, clock=vendor.clock)
 
@@ -152,7 +154,9 @@ def test_an_empty_balance_ends_the_tries_but_not_the_fallbacks(retries: int, aft
 @given(st.lists(st.booleans(), min_size=1, max_size=5))
 def test_fallbacks_are_asked_in_order_until_one_answers(answers: list[bool]) -> None:
     clock = Clock()
-    asked = [Vendor(f"v{n}", [(None if good else exceptions.NotFoundError("m"), 0)], clock) for n, good in enumerate(answers)]
+    asked = [
+        Vendor(f"v{n}", [(None if good else exceptions.NotFoundError("m"), 0)], clock) for n, good in enumerate(answers)
+    ]
 
     result, _ = play(run_call([lambda one=one: route(one, retries=2) for one in asked], _free(clock)), clock)
 

@@ -16,6 +16,7 @@ import socket
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus, urlencode
 
@@ -160,11 +161,12 @@ def ask_async(given: dict[str, Any]) -> None:
 
 
 def told(error: BaseException | None) -> str:
-    """All that can be printed or stored of an error, but for the variables of this file, which holds keys by right."""
+    """All that can be printed or stored of an error, but for the variables of tests, which hold keys by right."""
     parts = []
     while error is not None:
         parts += [str(error), repr(error), repr(vars(error))]
-        frames = [pair for pair in traceback.walk_tb(error.__traceback__) if pair[0].f_code.co_filename != __file__]
+        walked = traceback.walk_tb(error.__traceback__)
+        frames = [pair for pair in walked if Path(pair[0].f_code.co_filename).parent != Path(__file__).parent]
         parts += traceback.StackSummary.extract(iter(frames), capture_locals=True).format()
         parts.append(pickle.dumps(error).decode("latin-1"))
         error = error.__cause__ or error.__context__
@@ -181,7 +183,9 @@ def shown(secrets: set[str], text: str) -> list[str]:
 def derived(requests: list[Recorded]) -> set[str]:
     """What was made of the credentials: signatures and signed tokens."""
     names = ("sign", "authorization", "access_token")
-    values = [place.get(name, "") for request in requests for place in (request.headers, request.query) for name in names]
+    values = [
+        place.get(name, "") for request in requests for place in (request.headers, request.query) for name in names
+    ]
     return {value.removeprefix("Bearer ") for value in values if len(value) > 12}
 
 
@@ -215,9 +219,7 @@ def _answered(reply: Any, at_sale: bool, request: Recorded) -> Reply:
 
 @pytest.mark.parametrize("ask", [ask_sync, ask_async], ids=["sync", "async"])
 @pytest.mark.parametrize("caller", CALLERS, ids=str)
-def test_no_connection_that_fails_tells_who_called(
-    caller: Caller, ask: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_no_connection_that_fails_tells_who_called(caller: Caller, ask: Any, caplog: pytest.LogCaptureFixture) -> None:
     pytest.importorskip("cryptography", reason="the extra coze is not installed")
     caplog.set_level(logging.DEBUG, "unionllm")
     with socket.create_server(("127.0.0.1", 0)) as listener:

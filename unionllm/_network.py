@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import httpcore
 import httpx
 
+from ._cancelling import Steps, finish
 from ._lines import AsyncTimedBackend, ClientClosedError, Lines, TimedBackend, shut_down
 from ._proxies import missing_socks_extra, proxy_for
 from ._timeouts import Deadline
@@ -92,7 +93,7 @@ class _AsyncBody(httpx.AsyncByteStream):
         return iterator
 
     async def aclose(self) -> None:
-        await self._stream.aclose()
+        await finish(self._stream.aclose())
 
 
 def with_pieces(response: httpx.Response, *, sync: Any = None, asynchronous: Any = None) -> httpx.Response:
@@ -181,7 +182,11 @@ class AsyncConnections:
         if pool is None:
             backend = AsyncTimedBackend(self._lines)
             pool = self._pools[key] = httpcore.AsyncConnectionPool(network_backend=backend, **_pool_options(url, proxy))
-        reply = await pool.handle_async_request(_to_httpcore(request))
+        steps = Steps(pool.handle_async_request(_to_httpcore(request)))
+        reply = await steps.run()
+        if steps.cancelled is not None:
+            await reply.aclose()
+            raise steps.cancelled
         return httpx.Response(
             reply.status, headers=reply.headers, stream=_AsyncBody(reply.stream), extensions=reply.extensions
         )
