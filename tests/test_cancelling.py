@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 import pytest
-from replies import KEY, MESSAGES, answer, arguments, piece, stream
+from replies import KEY, answer, arguments, piece, stream
 from server import Pause, Recorded, Reply, ScriptedServer
 from sockets import SocketServer, frame
 from test_secrets_of_vendors import told
@@ -249,13 +249,15 @@ def test_a_failure_in_a_task_group_ends_the_calls_beside_it(server: ScriptedServ
         await asyncio.to_thread(server.wait_until, lambda: len(server.requests) == 3, 10)
         raise ZeroDivisionError
 
+    async def together(*works: Any) -> None:
+        async with asyncio.TaskGroup() as group:  # type: ignore[attr-defined]  # as above
+            for work in works:
+                group.create_task(work)
+
     async def calls() -> None:
         async with UnionLLM(**arguments(server, timeout=60)) as client:
             with pytest.raises(BaseExceptionGroup) as caught:  # type: ignore[name-defined]  # noqa: F821  # as above
-                async with asyncio.TaskGroup() as group:  # type: ignore[attr-defined]  # as above
-                    for _ in range(3):
-                        group.create_task(streamed(client))
-                    group.create_task(fail())
+                await together(*(streamed(client) for _ in range(3)), fail())
             assert [type(error) for error in caught.value.exceptions] == [ZeroDivisionError]
             await _until(server, lambda: server.open_connections == 0)
 
@@ -276,6 +278,9 @@ def test_an_interrupt_from_the_keyboard_ends_a_blocking_call(kind: str, server: 
         threading.Event().wait(0.2)  # the call is to wait for what comes next
         signal.pthread_kill(main, signal.SIGUSR1)
 
+    def read(client: UnionLLM) -> None:
+        list(client.completion(stream=True))
+
     def handle(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -285,7 +290,7 @@ def test_an_interrupt_from_the_keyboard_ends_a_blocking_call(kind: str, server: 
         with UnionLLM(**arguments(server, timeout=60, max_retries=1)) as client:
             sender.start()
             with pytest.raises(KeyboardInterrupt) as caught:
-                list(client.completion(stream=True)) if kind == "stream" else client.completion()
+                read(client) if kind == "stream" else client.completion()
             assert KEY not in told(caught.value)
             # Only a connection whose answer was read to its end may be kept.
             server.wait_until(lambda: server.open_connections == (kind == "wait"), 10)

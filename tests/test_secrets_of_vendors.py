@@ -28,8 +28,6 @@ from unionllm._registry import find, native_names
 from unionllm.exceptions import APIError, UnionLLMError
 
 MESSAGES = [{"role": "user", "content": "你好"}]
-#: What every vendor of a group is told beside its credentials; ids and versions are no secrets.
-IDS = {"bot_id": "7400000000000000001", "workspace": "ws-1", "iam_base_url": None, "auth": None}
 #: A token that a vendor sells.
 SOLD = "planted-token-that-was-bought"
 
@@ -88,8 +86,7 @@ def arguments(caller: Caller, url: str) -> dict[str, Any]:
     ids = {"coze": {"bot_id": "7400000000000000001"}, "bailian_app": {"app_id": "a1"}, "appbuilder": {"app_id": "a1"}}
     ids |= {"zhipu_app": {"agent_id": "a1"}}
     model = {"bailian_app": None, "ragflow": "chat/a1"}.get(caller.provider, "m-1")
-    limits = {"max_retries": 0, "timeout": {"first_token": 0.4, "idle": 0.4}}
-    call = {"provider": caller.provider, "model": model, "messages": MESSAGES, **limits}
+    call = {"provider": caller.provider, "model": model, "messages": MESSAGES, "max_retries": 0}
     return {**call, **given, **places, **dict(caller.more), **ids.get(caller.provider, {})}
 
 
@@ -114,10 +111,12 @@ def sent(request: Recorded) -> str:
 def refused(status: int) -> Callable[[Recorded], Reply]:
     def answer(request: Recorded) -> Reply:
         told = sent(request)
-        error = {"message": told, "msg": told, "code": "invalid_api_key", "type": told, "request_id": told}
         key = request.headers.get("authorization") or request.headers.get("app_key") or "none"
+        error = {"message": told, "msg": key, "code": "invalid_api_key", "type": key, "request_id": key}
         headers = {"x-request-id": key, "request-id": key, "x-tt-logid": key, "www-authenticate": key}
-        return Reply(json={"error": error, **error}, status=status, headers=headers)
+        return Reply(
+            json={**error, "error": error} if status == 200 else {"error": error}, status=status, headers=headers
+        )
 
     return answer
 
@@ -206,7 +205,7 @@ def test_no_failure_tells_who_called(
             server.requests.clear()
             server.default(functools.partial(_answered, reply, at_sale))
             with pytest.raises(UnionLLMError) as caught:
-                ask(given)
+                ask({**given, "timeout": 0.05 if fault == "silent" else 20})
             text = told(caught.value) + caplog.text
             assert shown(secrets | {SOLD} | derived(server.requests), text) == [], (fault, at_sale)
             caplog.clear()

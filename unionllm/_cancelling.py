@@ -50,7 +50,7 @@ class Steps:
                     self.cancelled = error
                 else:
                     self.cancelled, send, value = None, steps.throw, error
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001  # whatever it is, the work is told
                 send, value = steps.throw, error
 
 

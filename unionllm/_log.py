@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 from collections.abc import Iterable, Mapping
@@ -13,44 +14,50 @@ logger.addHandler(logging.NullHandler())
 #: A credential shorter than this could be any word; masking it would garble texts.
 _SHORTEST = 4
 
-
 #: A backslash, in a URL or not. JSON that holds JSON doubles it, and again; further than this nobody nests.
 _BACKSLASH = r"(?:\\|%(?:25)*5[cC])"
 _NESTED = 8
 #: A character of a secret → what else it is called in HTML, or written as in URLs, JSON and source text.
-_WRITTEN = {'"': "&quot;", "&": "&amp;", "'": "&apos;", "<": "&lt;", ">": "&gt;", " ": r"\+"}
+_NAMED = {'"': "quot", "&": "amp", "'": "apos", "<": "lt", ">": "gt"}
+_WRITTEN = {" ": r"\+|%(?:25)*2[bB]", **{character: f"&(?:amp;)*{name};" for character, name in _NAMED.items()}}
 _WRITTEN |= {control: rf"{_BACKSLASH}{{1,{_NESTED}}}{letter}" for control, letter in zip("\n\r\t", "nrt", strict=True)}
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
     """``text`` with every secret replaced by ``***``, also where it was escaped for JSON, a URL, HTML or a ``repr``."""
-    mask = _mask(secrets)
-    return text if mask is None else mask.sub("***", text)
+    # Longer ones come first: one may be the beginning of another.
+    for secret in sorted(set(secrets), key=len, reverse=True):
+        if len(secret) >= _SHORTEST and _core(secret) in text:
+            text = _written(secret).sub("***", text)
+    return text
 
 
-def _mask(secrets: Iterable[str]) -> re.Pattern[str] | None:
-    """What finds the secrets; None when there are none. Longer ones come first: one may be the beginning of another."""
-    found = sorted({secret for secret in secrets if len(secret) >= _SHORTEST}, key=len, reverse=True)
-    return re.compile("|".join(map(_written, found))) if found else None
+@functools.lru_cache(maxsize=256)
+def _core(secret: str) -> str:
+    """The longest part of a secret that nobody escapes: where it is missing, the secret is."""
+    return max(re.findall("[0-9A-Za-z]+", secret), key=len, default="")
 
 
-def _written(secret: str) -> str:
-    """A regular expression of all that a secret may look like once somebody has escaped it."""
+@functools.lru_cache(maxsize=256)
+def _written(secret: str) -> re.Pattern[str]:
+    """What finds a secret, also where somebody has escaped it."""
     # Letters and digits stay as they are everywhere. Backslashes that follow each other are one part, because any
-    # number of them will do: several such parts in a row would be tried in every combination.
-    return "".join(map(_written_part, re.findall(r"\\+|[^\\]", secret)))
+    # number of them will do: several such parts in a row would be tried in every combination. What stands before the
+    # first letter is not looked for: it tells nothing, and a text full of it would be read for ever.
+    parts = re.findall(r"\\+|[0-9A-Za-z]+|[^\\]", re.sub("^[^0-9A-Za-z]+(?=.)", "", secret, flags=re.DOTALL))
+    return re.compile("".join(map(_written_part, parts)))
 
 
 def _written_part(part: str) -> str:
-    if part.isalnum():
+    if part.isascii() and part.isalnum():
         return part
     number = ord(part[0])
-    numbers = rf"{_BACKSLASH}{{1,{_NESTED}}}u00(?i:{number:02x})|&#0?{number};|&#[xX](?i:{number:x});"
+    coded = rf"%(?:25)*(?i:{number:02x})|&(?:amp;)*#0?{number};|&(?:amp;)*#[xX](?i:{number:x});"
+    unicode = rf"{_BACKSLASH}{{1,{_NESTED}}}u00(?i:{number:02x})"
     if part[0] == "\\":
-        return f"(?:{_BACKSLASH}|{numbers}){{1,{_NESTED * len(part)}}}"
+        return f"(?:{_BACKSLASH}|{coded}|{unicode}){{1,{_NESTED * len(part)}}}"
     own = f"|{_WRITTEN[part]}" if part in _WRITTEN else ""
-    plain = rf"{_BACKSLASH}{{0,{_NESTED}}}(?:{re.escape(part)}|%(?:25)*(?i:{number:02x}))"
-    return f"(?:{plain}|{numbers}{own})"
+    return f"(?:{_BACKSLASH}{{0,{_NESTED}}}(?:{re.escape(part)}|{coded}{own})|{unicode})"
 
 
 class Shown:
@@ -66,17 +73,12 @@ class Shown:
 
 def redact_json(value: Any, secrets: tuple[str, ...]) -> Any:
     """The same for every string inside a decoded JSON value; the value itself is left as it is."""
-    mask = _mask(secrets)
-    return value if mask is None else _redacted(value, mask)
-
-
-def _redacted(value: Any, mask: re.Pattern[str]) -> Any:
     if isinstance(value, str):
-        return mask.sub("***", value)
+        return redact(value, secrets)
     if isinstance(value, list):
-        return [_redacted(item, mask) for item in value]
+        return [redact_json(item, secrets) for item in value]
     if isinstance(value, dict):
-        return {mask.sub("***", str(name)): _redacted(item, mask) for name, item in value.items()}
+        return {redact(str(name), secrets): redact_json(item, secrets) for name, item in value.items()}
     return value
 
 
