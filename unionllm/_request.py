@@ -21,8 +21,8 @@ class ChatRequest:
 
     ``messages`` are plain dicts copied from the caller's; an adapter that changes one copies it first. ``params`` holds
     OpenAI's parameters and the vendor's own, never None, never a credential. ``now`` (Unix seconds) and ``make_id`` are
-    inputs, so that signing and made-up ids need no clock. ``memory`` is one dict for
-    all tries of the call.
+    inputs, so that signing and made-up ids need no clock. ``memory`` is one dict for all tries of the call.
+    ``fetch_media``: whether media may be fetched for the vendor, or the hosts that they may be fetched from.
     """
 
     provider: str
@@ -36,7 +36,7 @@ class ChatRequest:
     extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     extra_query: Mapping[str, str] = field(default_factory=dict)
     extra_body: Mapping[str, Any] = field(default_factory=dict)
-    fetch_media: bool = False
+    fetch_media: bool | frozenset[str] = False
     adaptations: tuple[Adaptation, ...] = ()
     now: float = 0.0
     make_id: Callable[[], str] = field(default=lambda: "chatcmpl-0", repr=False)

@@ -115,10 +115,21 @@ def _common(args: Mapping[str, Any]) -> dict[str, Any]:
         **mappings,
         "stream": bool(stream),
         "param_policy": policy,
-        "fetch_media": bool(args.get("fetch_media")),
+        "fetch_media": _hosts(args.get("fetch_media")),
         "now": time.time(),
         "make_id": new_id,
     }
+
+
+def _hosts(given: Any) -> bool | frozenset[str]:
+    """Whether media may be fetched, or from which hosts."""
+    if isinstance(given, (list, tuple, set, frozenset)) and all(isinstance(host, str) for host in given):
+        return frozenset(host.strip().lower() for host in given)
+    if given not in (None, True, False):
+        raise BadRequestError(
+            f"fetch_media={given!r} is neither True nor a list of hosts, such as ['cdn.example.com']."
+        )
+    return bool(given)
 
 
 def _header_value(name: Any, value: Any) -> str:
