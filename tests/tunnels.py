@@ -119,6 +119,18 @@ def tls_vendor(certificate: str, clients: str | None = None) -> Iterator[Any]:
         thread.join()
 
 
+@contextlib.contextmanager
+def deaf_server() -> Iterator[str]:
+    """The address of a server whose queue of connections is full: it answers no further one."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
 class Proxy:
     """A proxy that sends everybody to one port; ``asked``: what each client wanted, and ``known`` as whom.
 
