@@ -67,7 +67,7 @@ def unionchat(
             (= ``api_base``), ``region``, ``timeout`` in seconds (one number, or a mapping with ``connect``, ``write``,
             ``pool``, ``first_token``, ``idle``, ``total``), ``max_retries`` (default 2), ``fallbacks``,
             ``extra_headers``, ``extra_query``, ``extra_body``, ``http_client``, ``param_policy`` ("adapt", "strict" or
-            "raw"), ``fetch_media``. None means "not given".
+            "raw"), ``fetch_media`` (hosts that media may be fetched from, or True). None means "not given".
 
     Returns:
         The answer, or with ``stream=True`` an iterator over its chunks, opened: a refused call raises here.
