@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 if TYPE_CHECKING:
     from .schema import Adaptation
 
-_SECRET_HEADER = re.compile("auth|key|token|secret|cookie|password", re.IGNORECASE)
+_SECRET_NAME = re.compile("auth|key|token|secret|cookie|password|sign", re.IGNORECASE)
 
 ParamPolicy: TypeAlias = Literal["adapt", "strict", "raw"]
 
@@ -34,7 +34,7 @@ class ChatRequest:
     base_url: str = ""
     param_policy: ParamPolicy = "adapt"
     extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    extra_query: Mapping[str, str] = field(default_factory=dict)
+    extra_query: Mapping[str, str] = field(default_factory=dict, repr=False)
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     fetch_media: bool | frozenset[str] = False
     adaptations: tuple[Adaptation, ...] = ()
@@ -45,5 +45,6 @@ class ChatRequest:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Values that must not appear in any message, log line or error."""
-        marked = [value for name, value in self.extra_headers.items() if _SECRET_HEADER.search(name)]
+        extra = (*self.extra_headers.items(), *self.extra_query.items())
+        marked = [value for name, value in extra if isinstance(value, str) and _SECRET_NAME.search(str(name))]
         return tuple(value for value in (*self.credentials.values(), *marked) if value)

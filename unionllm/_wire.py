@@ -43,7 +43,18 @@ class Headers(dict[str, str]):
     """Request headers. Their ``repr`` shows names only: values are keys and signatures."""
 
     def __repr__(self) -> str:
-        return f"Headers({sorted(self)})"
+        return f"{type(self).__name__}({sorted(map(str, self))})"
+
+
+class Environment(dict[str, str]):
+    """Environment variables. Keys are among them, and which others there are is nobody's business."""
+
+    def __repr__(self) -> str:
+        return "Environment(…)"
+
+
+class Query(Headers):
+    """A query. Its ``repr`` shows names only, too: a value may be a signature."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
