@@ -68,11 +68,6 @@ def refused_by_zhipuai(request: Recorded) -> Reply:
     return Reply(status=429, headers={"retry-after": "7"}, json={"error": {"code": "1302", "message": "并发过高"}})
 
 
-def repeats_the_key(request: Recorded) -> Reply:
-    told = {"message": f"no such key: {request.headers['authorization']}", "code": "1000"}
-    return Reply(status=401, json={"error": told})
-
-
 def kimi_without_money(request: Recorded) -> Reply:
     return Reply(status=429, json={"error": {"type": "exceeded_current_quota_error", "message": "no quota"}})
 
@@ -132,11 +127,6 @@ RUNS: dict[str, list[list[Run]]] = {
             Run(prints=(TEXT,), sends=(FLASH_STREAM,)),
             Run(prints=("一二", "一二"), sends=(FLASH_STREAM,), answer=cut),
         ],
-    ],
-    "docs/security": [
-        [Run(prints=("***",), sends=(ZHIPU,), answer=repeats_the_key)],
-        [Run(prints=(TEXT,), sends=(ZHIPU,))],
-        [Run(prints=("169.254.169.254 is none of the hosts that fetch_media= names",), sends=())],
     ],
     "docs/errors": [
         [
