@@ -5,28 +5,11 @@ python scripts/server_mutations.py            all of them, as a Markdown table; 
 
 from __future__ import annotations
 
-import re
-import shutil
-import subprocess
 import sys
-import tempfile
-from dataclasses import dataclass
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from mutations import Mutation, main
+
 PLAYED = "unionllm/testing/vendors"
-
-
-@dataclass(frozen=True)
-class Mutation:
-    """One change of the server, and the tests to run on it."""
-
-    what: str
-    file: str
-    before: str
-    after: str
-    tests: tuple[str, ...]
-
 
 MUTATIONS = (
     Mutation(
@@ -67,45 +50,5 @@ MUTATIONS = (
 )
 
 
-def main() -> int:
-    """Run every mutation in a copy of the checkout."""
-    print("| check switched off | noticed by |\n|---|---|")
-    missed = 0
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "checkout"
-        for name in ("unionllm", "tests", "docs", "scripts", "examples", "pyproject.toml", "README.md"):
-            source = ROOT / name
-            if source.is_dir():
-                shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(source, copy / name)
-        for mutation in MUTATIONS:
-            caught = run(mutation, copy)
-            missed += not caught
-            print(f"| {mutation.what} | {'<br>'.join(caught) or '**nothing**'} |", flush=True)
-    return 1 if missed else 0
-
-
-def run(mutation: Mutation, copy: Path) -> list[str]:
-    """The tests that fail with this mutation. Exits if the line to change is not there."""
-    path = copy / mutation.file
-    text = path.read_text(encoding="utf-8")
-    if text.count(mutation.before) != 1:
-        sys.exit(f"{mutation.file} holds {mutation.before!r} {text.count(mutation.before)} times: mend this script.")
-    path.write_text(text.replace(mutation.before, mutation.after), encoding="utf-8")
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header", *mutation.tests],
-            cwd=copy,
-            env={"PYTHONPATH": str(copy), "PATH": ""},
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-        )
-    finally:
-        path.write_text(text, encoding="utf-8")
-    return re.findall(r"^FAILED (\S+)", done.stdout, re.MULTILINE)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(MUTATIONS, "check switched off"))

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from planted import pytest_configure, pytest_runtest_makereport, pytest_warning_recorded
 from server import ScriptedServer
+
+__all__ = ["pytest_configure", "pytest_runtest_makereport", "pytest_warning_recorded", "server"]
 
 
 @pytest.fixture

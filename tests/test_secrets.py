@@ -227,6 +227,39 @@ def test_redirects_are_not_followed_by_a_callers_client_either(server: ScriptedS
     assert [request.path for request in server.requests] == ["/chat/completions"]
 
 
+PASSWORD = "planted-password-44"
+WRONG: dict[str, dict[str, Any]] = {
+    "repeated by the vendor": {},
+    "no JSON": {"parameter": object()},
+    "no limit": {"timeout": -1},
+    "a bad header": {"extra_headers": {"x-token": f"{HEADER_SECRET}\n", "x-other-token": HEADER_SECRET}},
+    "another scheme": {"base_url": f"ftp://user:{PASSWORD}@127.0.0.1/v1?signature={PASSWORD}"},
+    "a query": {"base_url": f"http://user:{PASSWORD}@127.0.0.1/v1?signature={PASSWORD}"},
+    "nobody there": {"base_url": f"http://user:{PASSWORD}@127.0.0.1:1/v1"},
+    "no second credential": {"provider": "tiangong", "app_secret": None, "APP_KEY": PASSWORD},
+}
+
+
+@every_way
+@pytest.mark.parametrize("wrong", WRONG)
+def test_no_failure_shows_extras_addresses_or_the_environment(
+    server: ScriptedServer, call: Call, wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Arguments are found wrong in frames that hold all of them, and the environment with everybody's keys."""
+    monkeypatch.setenv("SOMEBODY_ELSES_KEY", "planted-key-of-the-environment")
+    monkeypatch.setenv("DEEPSEEK_API_KEY", KEY)
+    server.default(lambda request: Reply(json={"error": {"message": f"{request.query} {request.headers}"}}, status=401))
+    extras = {"extra_headers": {"x-token": HEADER_SECRET}, "extra_query": {"signature": QUERY_SECRET}}
+    given = arguments(server, **{**extras, "api_key": None, "fallbacks": [{"model": "b", **extras}], **WRONG[wrong]})
+
+    with pytest.raises(UnionLLMError) as caught:
+        call(given)
+
+    text = told(caught.value)
+    secrets = (KEY, HEADER_SECRET, QUERY_SECRET, PASSWORD, "planted-key-of-the-environment")
+    assert [secret for secret in secrets if secret in text] == []
+
+
 def test_a_client_shows_no_key(server: ScriptedServer) -> None:
     client = UnionLLM(**arguments(server), MOONSHOT_API_KEY=KEY, client_secret=KEY)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 from replies import arguments, piece, stream
 from server import Cut, Pause, Reply, ScriptedServer
+from tunnels import deaf_server
 
 from unionllm import aunionchat, unionchat
 from unionllm.exceptions import (
@@ -212,14 +212,8 @@ def test_a_number_is_the_idle_limit_too(server: ScriptedServer, read: Read) -> N
 
 @pytest.fixture
 def deaf() -> Iterator[str]:
-    """The address of a server whose queue of connections is full: it answers no further one."""
-    with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
-        for _ in range(4):
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(listener.getsockname())
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with deaf_server() as address:
+        yield address
 
 
 @both

@@ -108,6 +108,22 @@ def test_a_complete_answer_is_not_lingered_over_for_long(idle: float | None, sec
     assert deadline.read_seconds() == idle
 
 
+def test_the_first_token_is_limited_from_the_request_on_however_many_reads_it_takes() -> None:
+    """A server may drip its headers: each byte would begin the limit anew."""
+    clock = Clock()
+    deadline = Deadline(Timeouts(first_token=30, idle=5), clock)
+    deadline.write_seconds()
+    clock.now += 9  # to send it
+
+    assert deadline.read_seconds() == 30
+    clock.now += 12
+    assert (deadline.read_seconds(), deadline.applied) == (18, ("first token", 30))
+    clock.now += 40
+    assert (deadline.read_seconds(), deadline.applied) == (0.001, ("first token", 30))
+    deadline.write_seconds()  # another request of the same call
+    assert deadline.read_seconds() == 30
+
+
 def test_the_handshake_is_limited_by_connect_until_it_has_ended() -> None:
     deadline = Deadline(Timeouts(connect=3, first_token=30), Clock())
 
@@ -135,6 +151,7 @@ def test_the_total_cuts_every_other_limit_and_is_named() -> None:
 
     assert deadline.read_seconds() == 30
     clock.now += 25
+    deadline.start_attempt(deadline.timeouts)
     assert deadline.read_seconds() == 15
     assert deadline.applied == ("total", 40)
     assert deadline.shorten("connect", 10) == 10

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from ._framing import MAX_EVENT_BYTES
 from ._log import logger
 from ._wire import Flow, Wait
-from .exceptions import APIConnectionError, APIError
+from .exceptions import APIConnectionError, APIError, UnionLLMError
 
 if TYPE_CHECKING:
     from ._protocols.base import Adapter
@@ -94,21 +94,25 @@ def run_call(routes: Sequence[Callable[[], Route]], deadline: Deadline) -> Flow[
             route = make_route()
             deadline.start_route(route.timeouts)
             result = yield from _with_retries(route, deadline)
-        except APIError as error:
-            if position == len(routes) - 1 or deadline.is_over:
+        except UnionLLMError as error:
+            # A first provider that cannot be asked is a mistake of the caller's; a fallback is passed over.
+            if position == len(routes) - 1 or deadline.is_over or not (position or isinstance(error, APIError)):
                 _add_earlier(error, earlier)
                 raise
-            earlier.append(f"{error.provider}: {type(error).__name__}")
-            logger.info("%s failed for good (%s); falling back", error.provider, type(error).__name__)
+            failed = getattr(error, "provider", None) or f"fallback {position}"
+            earlier.append(f"{failed}: {type(error).__name__}")
+            logger.info("%s failed for good (%s); falling back", failed, type(error).__name__)
         else:
             return route, result
     raise AssertionError("a call has at least one route")
 
 
-def _add_earlier(error: APIError, earlier: Sequence[str]) -> None:
+def _add_earlier(error: UnionLLMError, earlier: Sequence[str]) -> None:
     if earlier:
-        error.message = f"{error.message} Before that: {'; '.join(earlier)}."
-        error.args = (error.message,)
+        message = f"{error} Before that: {'; '.join(earlier)}."
+        error.args = (message,)
+        if isinstance(error, APIError):
+            error.message = message
 
 
 def _with_retries(route: Route, deadline: Deadline) -> Flow[Any]:

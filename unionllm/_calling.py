@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from ._wire import Flow
 
 
+_ADDRESSES = frozenset({"api_base", "base_url", "endpoint_url"})
+#: Characters before which a user and a password stand in an address, and behind which a query does.
+_MAY_HIDE = frozenset("@?")
+
+
 class Call:
     """One call: its arguments → a flow, and the flow's result → what the user gets."""
 
@@ -35,11 +40,12 @@ class Call:
         from ._call import run_call
         from ._routes import fallback_args, read_fallbacks
         from ._timeouts import Deadline
+        from ._wire import Environment
 
-        build = self.route_builder()
-        first = build(self.given, os.environ)
+        build, environ = self.route_builder(), Environment(os.environ)
+        first = build(self.given, environ)
         others = [fallback_args(self.given, fallback) for fallback in read_fallbacks(self.given.get("fallbacks"))]
-        routes = [lambda: first, *((lambda args=args: build(args, os.environ)) for args in others)]
+        routes = [lambda: first, *((lambda args=args: build(args, environ)) for args in others)]
         deadline = Deadline(first.timeouts, time.monotonic)
         return run_call(routes, deadline), deadline
 
@@ -111,7 +117,15 @@ def arguments(model: Any, messages: Any, provider: Any, stream: Any, params: Map
 def _hide_keys(params: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments, with keys that do not show in a traceback that prints local variables."""
     from ._credentials import CREDENTIAL_NAMES
-    from ._wire import Secret
+    from ._wire import Headers, Query, Secret
 
-    hidden = {k: Secret(v) for k, v in params.items() if isinstance(v, str) and (k in CREDENTIAL_NAMES or k.isupper())}
+    hidden: dict[str, Any] = {}
+    for name, value in params.items():
+        if isinstance(value, str):
+            # An address may hold a password, or a signature.
+            is_secret = name in CREDENTIAL_NAMES or name.isupper() or (name in _ADDRESSES and _MAY_HIDE & set(value))
+            hidden[name] = Secret(value) if is_secret else value
+        elif name in ("extra_headers", "extra_query") and isinstance(value, Mapping):
+            kept = {each: Secret(text) if isinstance(text, str) else text for each, text in value.items()}
+            hidden[name] = Headers(kept) if name == "extra_headers" else Query(kept)
     return {**params, **hidden}

@@ -78,7 +78,8 @@ def _model(credential: Credential, given: Mapping[str, Any]) -> str | None:
 
 
 def _first(values: Mapping[str, Any], names: Iterable[str]) -> Any:
-    return next((value for value in map(values.get, names) if value not in (None, "")), None)
+    found = next((value for value in map(values.get, names) if value not in (None, "")), None)
+    return Secret(found) if isinstance(found, str) else found
 
 
 def _choose(sets: Sequence[tuple[str, ...]], told: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import socket
 import threading
 import weakref
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import httpcore
@@ -109,6 +110,16 @@ class _TimedStream(httpcore.NetworkStream):
         return self._lines.add(_TimedStream(secure, self._lines))
 
 
+#: The connection that this thread or task opened last.
+_LATEST: ContextVar[weakref.ref[Any] | None] = ContextVar("_LATEST", default=None)
+
+
+def latest_line() -> Any:
+    """The connection that this thread or task opened last, or None if it is gone."""
+    latest = _LATEST.get()
+    return None if latest is None else latest()
+
+
 class TimedBackend(httpcore.NetworkBackend):
     """Opens connections whose reads ask the call's deadline."""
 
@@ -117,7 +128,9 @@ class TimedBackend(httpcore.NetworkBackend):
         self._lines = lines
 
     def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
-        return self._lines.add(_TimedStream(self._inner.connect_tcp(*args, **kwargs), self._lines))
+        stream = self._lines.add(_TimedStream(self._inner.connect_tcp(*args, **kwargs), self._lines))
+        _LATEST.set(weakref.ref(stream))
+        return stream
 
     def connect_unix_socket(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
         return self._lines.add(_TimedStream(self._inner.connect_unix_socket(*args, **kwargs), self._lines))
@@ -150,7 +163,9 @@ class AsyncTimedBackend(httpcore.AsyncNetworkBackend):
         self._lines = lines
 
     async def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:
-        return _AsyncTimedStream(await self._inner.connect_tcp(*args, **kwargs), self._lines)
+        stream = _AsyncTimedStream(await self._inner.connect_tcp(*args, **kwargs), self._lines)
+        _LATEST.set(weakref.ref(stream))
+        return stream
 
     async def connect_unix_socket(self, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:
         return _AsyncTimedStream(await self._inner.connect_unix_socket(*args, **kwargs), self._lines)

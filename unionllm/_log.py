@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,13 +14,50 @@ logger.addHandler(logging.NullHandler())
 #: A credential shorter than this could be any word; masking it would garble texts.
 _SHORTEST = 4
 
+#: A backslash, in a URL or not. JSON that holds JSON doubles it, and again; further than this nobody nests.
+_BACKSLASH = r"(?:\\|%(?:25)*5[cC])"
+_NESTED = 8
+#: A character of a secret → what else it is called in HTML, or written as in URLs, JSON and source text.
+_NAMED = {'"': "quot", "&": "amp", "'": "apos", "<": "lt", ">": "gt"}
+_WRITTEN = {" ": r"\+|%(?:25)*2[bB]", **{character: f"&(?:amp;)*{name};" for character, name in _NAMED.items()}}
+_WRITTEN |= {control: rf"{_BACKSLASH}{{1,{_NESTED}}}{letter}" for control, letter in zip("\n\r\t", "nrt", strict=True)}
+
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """``text`` with every secret replaced by ``***``."""
-    for secret in secrets:
-        if len(secret) >= _SHORTEST and secret in text:
-            text = text.replace(secret, "***")
+    """``text`` with every secret replaced by ``***``, also where it was escaped for JSON, a URL, HTML or a ``repr``."""
+    # Longer ones come first: one may be the beginning of another.
+    for secret in sorted(set(secrets), key=len, reverse=True):
+        if len(secret) >= _SHORTEST and _core(secret) in text:
+            text = _written(secret).sub("***", text)
     return text
+
+
+@functools.lru_cache(maxsize=256)
+def _core(secret: str) -> str:
+    """The longest part of a secret that nobody escapes: where it is missing, the secret is."""
+    return max(re.findall("[0-9A-Za-z]+", secret), key=len, default="")
+
+
+@functools.lru_cache(maxsize=256)
+def _written(secret: str) -> re.Pattern[str]:
+    """What finds a secret, also where somebody has escaped it."""
+    # Letters and digits stay as they are everywhere. Backslashes that follow each other are one part, because any
+    # number of them will do: several such parts in a row would be tried in every combination. What stands before the
+    # first letter is not looked for: it tells nothing, and a text full of it would be read for ever.
+    parts = re.findall(r"\\+|[0-9A-Za-z]+|[^\\]", re.sub("^[^0-9A-Za-z]+(?=.)", "", secret, flags=re.DOTALL))
+    return re.compile("".join(map(_written_part, parts)))
+
+
+def _written_part(part: str) -> str:
+    if part.isascii() and part.isalnum():
+        return part
+    number = ord(part[0])
+    coded = rf"%(?:25)*(?i:{number:02x})|&(?:amp;)*#0?{number};|&(?:amp;)*#[xX](?i:{number:x});"
+    unicode = rf"{_BACKSLASH}{{1,{_NESTED}}}u00(?i:{number:02x})"
+    if part[0] == "\\":
+        return f"(?:{_BACKSLASH}|{coded}|{unicode}){{1,{_NESTED * len(part)}}}"
+    own = f"|{_WRITTEN[part]}" if part in _WRITTEN else ""
+    return f"(?:{_BACKSLASH}{{0,{_NESTED}}}(?:{re.escape(part)}|{coded}{own})|{unicode})"
 
 
 class Shown:

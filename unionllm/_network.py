@@ -18,11 +18,13 @@ import httpcore
 import httpx
 
 from ._bodies import Bodies, PooledBody
+from ._cancelling import Steps, finish
 from ._inflate import CannotInflateError, Inflater, inflater_for
-from ._lines import AsyncTimedBackend, ClientClosedError, Lines, TimedBackend, shut_down
+from ._lines import AsyncTimedBackend, ClientClosedError, Lines, TimedBackend, latest_line, shut_down
 from ._proxies import missing_socks_extra, proxy_for
 from ._timeouts import Deadline
 from ._urls import host_of
+from ._wire import Secret
 from .exceptions import (
     APIConnectionError,
     APIError,
@@ -49,21 +51,31 @@ def _pool_options(url: str, proxy: str | None) -> dict[str, Any]:
         "keepalive_expiry": _IDLE_SECONDS,
     }
     if proxy is not None:
-        if urlsplit(proxy).scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
+        if proxy.startswith("socks") and importlib.util.find_spec("socksio") is None:
             raise missing_socks_extra(proxy)
-        try:
-            given = httpx.Proxy(proxy)
-            options["proxy"] = httpcore.Proxy(str(given.url), auth=given.raw_auth)
-        except (ValueError, httpx.InvalidURL):
+        options["proxy"] = _read_proxy(proxy)
+        if options["proxy"] is None:
             told = "the proxy named in the environment (HTTP_PROXY, HTTPS_PROXY or ALL_PROXY) is no address that works"
-            raise APIConnectionError(f"{told}: {host_of(proxy)!r}. Mend or unset it.", retryable=False) from None
+            place = proxy.partition("://")[2].rpartition("@")[2]
+            raise APIConnectionError(f"{told}: {place!r}. Mend or unset it.", retryable=False)
     if urlsplit(url).scheme == "https" or (proxy or "").startswith("https"):
         options["ssl_context"] = _tls()
     return options
 
 
+def _read_proxy(proxy: str) -> httpcore.Proxy | None:
+    """The proxy as httpcore takes it; None if it is no address. Raises nothing: its frames would hold the password."""
+    try:
+        given = httpx.Proxy(str(proxy))
+        return httpcore.Proxy(str(given.url), auth=given.raw_auth)
+    except (ValueError, httpx.InvalidURL):
+        return None
+
+
 def _proxy(url: str) -> str | None:
-    return proxy_for(url, urllib.request.getproxies(), lambda host: bool(urllib.request.proxy_bypass(host)))
+    found = proxy_for(url, urllib.request.getproxies(), lambda host: bool(urllib.request.proxy_bypass(host)))
+    # It may hold a password, which no traceback is to show.
+    return None if found is None else Secret(found)
 
 
 def _to_httpcore(request: httpx.Request) -> httpcore.Request:
@@ -94,7 +106,7 @@ class _AsyncBody(httpx.AsyncByteStream):
         return iterator
 
     async def aclose(self) -> None:
-        await self._stream.aclose()
+        await finish(self._stream.aclose())
 
 
 def with_pieces(response: httpx.Response, *, sync: Any = None, asynchronous: Any = None) -> httpx.Response:
@@ -188,8 +200,14 @@ class Connections:
         if pool is None:
             pool = httpcore.ConnectionPool(network_backend=TimedBackend(self._lines), **_pool_options(url, proxy))
             pool = self._pools.setdefault(key, pool)
-        with self._bodies:
-            reply = pool.handle_request(_to_httpcore(request))
+        try:
+            with self._bodies:
+                reply = pool.handle_request(_to_httpcore(request))
+        except httpcore.ProxyError:
+            # httpcore forgets the connection to a SOCKS proxy that has refused the login, and leaves it open.
+            if (line := latest_line()) is not None:
+                line.close()
+            raise
         body = PooledBody(self._bodies, reply.stream)
         return httpx.Response(reply.status, headers=reply.headers, stream=body, extensions=reply.extensions)
 
@@ -219,7 +237,16 @@ class AsyncConnections:
         if pool is None:
             backend = AsyncTimedBackend(self._lines)
             pool = self._pools[key] = httpcore.AsyncConnectionPool(network_backend=backend, **_pool_options(url, proxy))
-        reply = await pool.handle_async_request(_to_httpcore(request))
+        steps = Steps(pool.handle_async_request(_to_httpcore(request)))
+        try:
+            reply = await steps.run()
+        except httpcore.ProxyError:
+            if (line := latest_line()) is not None:
+                await line.aclose()  # as above
+            raise
+        if steps.cancelled is not None:
+            await reply.aclose()
+            raise steps.cancelled
         return httpx.Response(
             reply.status, headers=reply.headers, stream=_AsyncBody(reply.stream), extensions=reply.extensions
         )

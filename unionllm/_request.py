@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 if TYPE_CHECKING:
     from .schema import Adaptation
 
-_SECRET_HEADER = re.compile("auth|key|token|secret|cookie|password", re.IGNORECASE)
+_SECRET_NAME = re.compile("auth|key|token|secret|cookie|password|sign", re.IGNORECASE)
 
 ParamPolicy: TypeAlias = Literal["adapt", "strict", "raw"]
 
@@ -21,8 +21,8 @@ class ChatRequest:
 
     ``messages`` are plain dicts copied from the caller's; an adapter that changes one copies it first. ``params`` holds
     OpenAI's parameters and the vendor's own, never None, never a credential. ``now`` (Unix seconds) and ``make_id`` are
-    inputs, so that signing and made-up ids need no clock. ``memory`` is one dict for
-    all tries of the call.
+    inputs, so that signing and made-up ids need no clock. ``memory`` is one dict for all tries of the call.
+    ``fetch_media``: whether media may be fetched for the vendor, or the hosts that they may be fetched from.
     """
 
     provider: str
@@ -34,9 +34,9 @@ class ChatRequest:
     base_url: str = ""
     param_policy: ParamPolicy = "adapt"
     extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    extra_query: Mapping[str, str] = field(default_factory=dict)
+    extra_query: Mapping[str, str] = field(default_factory=dict, repr=False)
     extra_body: Mapping[str, Any] = field(default_factory=dict)
-    fetch_media: bool = False
+    fetch_media: bool | frozenset[str] = False
     adaptations: tuple[Adaptation, ...] = ()
     now: float = 0.0
     make_id: Callable[[], str] = field(default=lambda: "chatcmpl-0", repr=False)
@@ -45,5 +45,6 @@ class ChatRequest:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Values that must not appear in any message, log line or error."""
-        marked = [value for name, value in self.extra_headers.items() if _SECRET_HEADER.search(name)]
+        extra = (*self.extra_headers.items(), *self.extra_query.items())
+        marked = [value for name, value in extra if isinstance(value, str) and _SECRET_NAME.search(str(name))]
         return tuple(value for value in (*self.credentials.values(), *marked) if value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from ._request import ChatRequest
 from ._retry import RetryPolicy
 from ._timeouts import Timeouts
 from ._urls import host_of
-from ._wire import Secret
+from ._wire import Environment, Headers, Query, Secret
 from .exceptions import BadRequestError, ProviderError, UnionLLMError
 from .schema import Adaptation, new_id
 
@@ -69,7 +70,7 @@ def build_route(given: Mapping[str, Any], environ: Mapping[str, str]) -> Route:
     """
     args = {name: value for name, value in given.items() if value is not None}
     if named := {name: str(value) for name, value in args.items() if name.isupper()}:
-        environ = {**environ, **named}  # a copy of the environment takes as long as the rest of this
+        environ = Environment(environ, named)
         args = {name: value for name, value in args.items() if name not in named}
     messages = read_messages(args.get("messages"))
     provider = _text(args, "provider")
@@ -103,12 +104,12 @@ def _common(args: Mapping[str, Any]) -> dict[str, Any]:
     policy = args.get("param_policy", "adapt")
     if policy not in ("adapt", "strict", "raw"):
         raise BadRequestError(f"param_policy={policy!r} is none of 'adapt', 'strict', 'raw'.")
-    mappings = {}
-    for name in ("extra_headers", "extra_query", "extra_body"):
+    mappings: dict[str, Any] = {}
+    for name, copy in (("extra_headers", Headers), ("extra_query", Query), ("extra_body", dict)):
         value = args.get(name, {})
         if not isinstance(value, Mapping):
             raise BadRequestError(f"{name} must be a dict, not {type(value).__name__}.")
-        mappings[name] = dict(value)
+        mappings[name] = copy(value)
     for header, value in mappings["extra_headers"].items():
         mappings["extra_headers"][header] = _header_value(header, value)
     stream = args.get("stream", False)
@@ -118,10 +119,21 @@ def _common(args: Mapping[str, Any]) -> dict[str, Any]:
         **mappings,
         "stream": bool(stream),
         "param_policy": policy,
-        "fetch_media": bool(args.get("fetch_media")),
+        "fetch_media": _hosts(args.get("fetch_media")),
         "now": time.time(),
         "make_id": new_id,
     }
+
+
+def _hosts(given: Any) -> bool | frozenset[str]:
+    """Whether media may be fetched, or from which hosts."""
+    if isinstance(given, (list, tuple, set, frozenset)) and all(isinstance(host, str) for host in given):
+        return frozenset(host.strip().lower() for host in given)
+    if given not in (None, True, False):
+        raise BadRequestError(
+            f"fetch_media={given!r} is neither True nor a list of hosts, such as ['cdn.example.com']."
+        )
+    return bool(given)
 
 
 def _header_value(name: Any, value: Any) -> str:
@@ -160,20 +172,27 @@ def clean_base_url(value: str, name: str, schemes: Sequence[str] = ("https", "ht
     Raises:
         BadRequestError: it has no scheme or no host.
     """
-    url = value.strip()
+    value = Secret(value.strip())  # a password may stand in it, or a signature
+    problem = _problem(value, name, schemes)
+    if problem:
+        raise BadRequestError(problem)
+    parts = urlsplit(value)
+    url = f"{parts.scheme}:{value.partition(':')[2]}".rstrip("/").removesuffix("/chat/completions").rstrip("/")
+    return Secret(url) if parts.password else url
+
+
+def _problem(url: str, name: str, schemes: Sequence[str]) -> str:
+    """What is wrong with an address, or ""; told without the secrets that may stand in it."""
     try:
         parts = urlsplit(url)
         is_address = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:  # brackets without an end, a port that is no number
         is_address = False
-    if is_address and parts.query:
-        raise BadRequestError(f"{name} has a query: pass what stands after its question mark as extra_query={{…}}.")
     if not is_address:
-        raise BadRequestError(
-            f"{name}={value!r} is no address: write it with its scheme, such as {schemes[0]}://{url or 'host/v1'}."
-        )
-    url = f"{parts.scheme}:{url.partition(':')[2]}"
-    return url.rstrip("/").removesuffix("/chat/completions").rstrip("/")
+        shown = re.sub(r"//[^/]*@", "//***@", url.partition("?")[0])
+        return f"{name}={shown!r} is no address: write it with its scheme, such as {schemes[0]}://{shown or 'host/v1'}."
+    told = f"{name} has a query: pass what stands after its question mark as extra_query={{…}}."
+    return told if parts.query else ""
 
 
 def _native_route(

@@ -84,6 +84,7 @@ class Deadline:
     """
 
     __slots__ = (
+        "_asked_at",
         "_body_started",
         "_clock",
         "_draining",
@@ -108,6 +109,8 @@ class Deadline:
         self._draining = False
         self._lingering = False
         self._in_handshake = False
+        #: When the answer to what was sent last began to be awaited; None before that.
+        self._asked_at: float | None = None
         #: Name and seconds of the limit that the last wait was given.
         self.applied: tuple[str, float | None] = ("first token", timeouts.first_token)
 
@@ -128,6 +131,7 @@ class Deadline:
     def request_started(self) -> None:
         """One of the requests of this attempt is about to be sent: the answer before it, if any, counts no more."""
         self._body_started = self._draining = self._lingering = False
+        self._asked_at = None
 
     def handshake_started(self) -> None:
         """The handshake of a WebSocket is about to be sent: until it has ended, the connect limit applies."""
@@ -136,6 +140,7 @@ class Deadline:
     def handshake_ended(self) -> None:
         """The handshake has been answered: now the answer to the call itself is awaited."""
         self._in_handshake = False
+        self._asked_at = None
 
     def body_started(self) -> None:
         """The first bytes of the body are here: from now on the idle limit applies."""
@@ -170,14 +175,29 @@ class Deadline:
             return DRAIN_SECONDS
         limits = self.timeouts
         if self._in_handshake:
-            return self.shorten("connect", limits.connect)
-        name, seconds = ("idle", limits.idle) if self._body_started else ("first token", limits.first_token)
+            return self._answer_seconds("connect", limits.connect)
+        if not self._body_started:
+            return self._answer_seconds("first token", limits.first_token)
+        seconds = limits.idle
         if self._lingering:
             seconds = LINGER_SECONDS if seconds is None else min(seconds, LINGER_SECONDS)
-        return self.shorten(name, seconds)
+        return self.shorten("idle", seconds)
+
+    def _answer_seconds(self, name: str, limit: float | None) -> float | None:
+        """What is left of a limit that runs from the request to its answer, however many reads that takes."""
+        # Each read by itself would let a server that drips its headers byte by byte hold a call for ever.
+        now = self._clock()
+        if self._asked_at is None:
+            self._asked_at = now
+        allowed = None if limit is None else max(self._asked_at + limit - now, 0.001)
+        seconds = self.shorten(name, allowed)
+        if self.applied[0] == name:
+            self.applied = (name, limit)
+        return seconds
 
     def write_seconds(self) -> float | None:
         """How long the next piece of the request may take to send."""
+        self._asked_at = None
         return self.shorten("write", self.timeouts.write)
 
     def nap(self, seconds: float) -> float:

@@ -17,7 +17,7 @@ A step that fails on the way (no connection, a limit ran out) is thrown into the
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
@@ -43,7 +43,38 @@ class Headers(dict[str, str]):
     """Request headers. Their ``repr`` shows names only: values are keys and signatures."""
 
     def __repr__(self) -> str:
-        return f"Headers({sorted(self)})"
+        return f"{type(self).__name__}({sorted(map(str, self))})"
+
+
+class Environment(Mapping[str, str]):
+    """Environment variables. Keys are among them, and which others there are is nobody's business.
+
+    Args:
+        variables: those of the process; not copied.
+        named: those that a call names, which come first.
+    """
+
+    __slots__ = ("_named", "_variables")
+
+    def __init__(self, variables: Mapping[str, str], named: Mapping[str, str] | None = None) -> None:
+        self._variables = variables
+        self._named = named or {}
+
+    def __getitem__(self, name: str) -> str:
+        return self._named[name] if name in self._named else self._variables[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._variables, **self._named})
+
+    def __len__(self) -> int:
+        return len({**self._variables, **self._named})
+
+    def __repr__(self) -> str:
+        return "Environment(…)"
+
+
+class Query(Headers):
+    """A query. Its ``repr`` shows names only, too: a value may be a signature."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +105,7 @@ class HttpReply:
     """
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)  # a vendor may repeat there what it was sent, as it may in the body
     content: bytes = field(repr=False)
     url: str
     received_at: float = 0.0

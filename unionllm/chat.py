@@ -68,7 +68,7 @@ def unionchat(
             ``pool``, ``first_token``, ``idle``, ``total``), ``max_retries`` (default 2),
             ``max_response_bytes`` (default 33,554,432: the largest event, and the largest whole answer), ``fallbacks``,
             ``extra_headers``, ``extra_query``, ``extra_body``, ``http_client``, ``param_policy`` ("adapt", "strict" or
-            "raw"), ``fetch_media``. None means "not given".
+            "raw"), ``fetch_media`` (hosts that media may be fetched from, or True). None means "not given".
 
     Returns:
         The answer, or with ``stream=True`` an iterator over its chunks, opened: a refused call raises here.

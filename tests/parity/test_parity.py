@@ -17,6 +17,8 @@ from unionllm.testing._received import Received
 from unionllm.testing.conformance import Case
 from unionllm.testing.vendors import VENDORS
 
+pytestmark = pytest.mark.shows_keys  # the harness is a program of its own, which tells what it was sent
+
 
 @pytest.fixture(scope="module")
 def harness() -> Iterator[Harness]:

@@ -177,7 +177,7 @@ class AgentParser(ABC):
         except ODD_SHAPES:
             chunks = []
         if not chunks:
-            text = reply.content[:1000].decode("utf-8", "replace")
+            text = reply.content.decode("utf-8", "replace")
             raise self._agent.unreadable(self._chat, "the answer makes no sense", text, reply.status)
         self.is_done = True
         return chunks

@@ -208,7 +208,7 @@ class Agent(JSONVendor):
         data = self.read_json(chat, reply)
         found = self.uploaded_id(data)
         if not found:
-            raise self.unreadable(chat, "the file was taken, but no id was given", str(data)[:200], reply.status)
+            raise self.unreadable(chat, "the file was taken, but no id was given", str(data), reply.status)
         return found
 
     def upload_form(self, chat: ChatRequest, medium: Medium) -> tuple[bytes, str]:

@@ -85,7 +85,11 @@ def token_request(iam: str, access_key: str, secret_key: str, *, now: float, sec
     )
     headers = Headers({**signed, "authorization": authorization, "accept": "application/json"})
     return HttpRequest(
-        method="GET", url=f"{url}?{urlencode(query)}", headers=headers, secrets=secrets, hides_reply=True
+        method="GET",
+        url=f"{url}?{urlencode(query)}",
+        headers=headers,
+        secrets=(*secrets, authorization),
+        hides_reply=True,
     )
 
 

@@ -57,6 +57,8 @@ _MORE_THAN_A_STATUS = (InsufficientBalanceError, ContextWindowExceededError, Con
 _LONGEST_MESSAGE = 2000
 #: Characters of a code; no vendor has longer ones.
 _LONGEST_CODE = 200
+#: Characters that are looked through for secrets before an answer is cut to what is shown of it.
+_LONGEST = 100_000
 
 _REDIRECT = "A redirect is not followed, because the key would travel with it; check base_url."
 
@@ -127,9 +129,10 @@ def refusal(
     """
     code, kind, message = details(data)
     written = re.search(facts.code_in_text, message) if facts.code_in_text else None
-    code = (written[1] if written else code)[:_LONGEST_CODE]
+    code = written[1] if written else code
     rule = _classify(facts, code, kind, message, status)
     # Masked before it is cut: half a secret is not known for one.
+    code, kind = redact(code, chat.secrets)[:_LONGEST_CODE], redact(kind, chat.secrets)[:_LONGEST_CODE]
     made = redact(message.strip() or f"HTTP {status} without a word", chat.secrets)
     made = made if len(made) <= _LONGEST_MESSAGE else f"{made[:_LONGEST_MESSAGE]}…"
     said = [f"code {code}"] if code else []
@@ -148,7 +151,7 @@ def refusal(
         model=chat.model,
         status_code=status if status >= 300 else None,
         code=code or kind or None,
-        request_id=str(request_id) if request_id else None,
+        request_id=redact(str(request_id), chat.secrets) if request_id else None,
         body=redact_json(data, chat.secrets),
         retry_after=parse_retry_after(headers, now or chat.now),
         retryable=rule.retryable,
@@ -203,12 +206,17 @@ def key_advice(spec: ProviderSpec, url: str, console: str) -> str:
     return f"{refused} Keys are made at {console}. 密钥无效：请在 {console} 检查密钥和所属平台。"
 
 
+def masked(text: str, chat: ChatRequest) -> str:
+    """The beginning of what somebody answered, which will be shown in part, without the secrets of the call."""
+    return redact(text[:_LONGEST], chat.secrets)
+
+
 def unreadable(
     spec: ProviderSpec, chat: ChatRequest, what: str, text: str, status: int | None = None
 ) -> APIResponseError:
     """The error for an answer that makes no sense; shows how it starts."""
     # Masked before it is cut: half a secret is not known for one.
-    start = redact(text, chat.secrets)[:200]
+    start = masked(text, chat)[:200]
     shown = f"It starts: {start!r}." if start else "It is empty."
     return APIResponseError(
         f"{spec.name}: {what}. {shown} Check base_url; a proxy or gateway may have answered in the vendor's place.",

@@ -37,10 +37,10 @@ class JSONVendor(Adapter):
         """The object in a whole reply. Raises the error that it is, or APIResponseError for no object at all."""
         data = parse_json(reply.content)
         if reply.status >= 300 or self.is_error(data):
-            text = data if data is not None else reply.content.decode("utf-8", "replace")[:2000]
+            text = data if data is not None else reply.content.decode("utf-8", "replace")
             raise self.error(chat, text, reply=reply)
         if not isinstance(data, dict):
-            text = reply.content[:1000].decode("utf-8", "replace").strip()
+            text = reply.content.decode("utf-8", "replace").strip()
             raise self.unreadable(chat, "the answer is no JSON object", text, reply.status)
         return data
 
@@ -54,7 +54,7 @@ class JSONVendor(Adapter):
         """The error that a body, or an event in a stream, means."""
         status = reply.status if reply is not None else 200
         if reply is not None and status >= 300 and not isinstance(data, (dict, list)):
-            data = _first_words(str(data))
+            data = _first_words(errors.masked(str(data), chat))
         return errors.refusal(
             self.spec,
             self.error_facts(status),

@@ -212,14 +212,14 @@ class OpenAICompatible(JSONVendor):
         data = self.read_json(chat, reply)
         data = self.openai_shape(data)
         if not _are_choices(data.get("choices")):
-            text = reply.content[:1000].decode("utf-8", "replace").strip()
+            text = reply.content.decode("utf-8", "replace").strip()
             raise self.unreadable(chat, "the answer holds no choices", text, reply.status)
         try:
             response = parse_response(self, chat, data)
         except ODD_SHAPES:
             response = None
         if response is None:
-            text = reply.content[:1000].decode("utf-8", "replace")
+            text = reply.content.decode("utf-8", "replace")
             raise self.unreadable(chat, "the answer makes no sense", text, reply.status)
         told = self.request_id(reply)
         response.request_id = told or response.request_id

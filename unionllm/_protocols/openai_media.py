@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from .._urls import place_of
 from .._wire import Flow, HttpReply, HttpRequest
 from ..exceptions import BadRequestError
 from .base import JSONObject
@@ -48,12 +50,29 @@ def is_web_address(url: str) -> bool:
     return url.startswith(("http://", "https://"))
 
 
+def may_fetch(allowed: bool | frozenset[str], url: str) -> bool:
+    """Whether the caller wants this address fetched.
+
+    Args:
+        allowed: what the caller said: yes to all addresses, or the hosts that media may come from.
+    """
+    if not is_web_address(url) or isinstance(allowed, bool):
+        return bool(allowed) and is_web_address(url)
+    # Nothing but a host and a port: where a user or a backslash stands, readers of URLs differ about the host.
+    host = re.fullmatch(r"https?://([a-z0-9.-]+)(?::[0-9]+)?(?:[/?#].*)?", url, re.IGNORECASE | re.DOTALL)
+    return host is not None and host[1].lower() in allowed
+
+
 def fetch_media(chat: ChatRequest) -> Flow[ChatRequest]:
-    """The call with its images and videos from the web put in as data; each address is fetched once."""
+    """The call with its images and videos from the web put in as data; each address is fetched once.
+
+    Nothing of the call goes along: no key, no header. A redirect is not followed, and what is larger than a body may be
+    is given up.
+    """
     fetched: dict[str, str] = {}
     for part in _media_parts(chat.messages):
         url = url_of(part)
-        if is_web_address(url) and url not in fetched:
+        if may_fetch(chat.fetch_media, url) and url not in fetched:
             reply: HttpReply = yield HttpRequest(method="GET", url=url)
             fetched[url] = _data_url(url, reply)
     return replace(chat, messages=tuple(_inline(message, fetched) for message in chat.messages)) if fetched else chat
@@ -71,7 +90,7 @@ def _media_parts(messages: Iterable[JSONObject]) -> Iterable[JSONObject]:
 
 def _data_url(url: str, reply: HttpReply) -> str:
     if reply.status != 200 or not reply.content:
-        raise BadRequestError(f"the media at {url.partition('?')[0]} could not be fetched (HTTP {reply.status}).")
+        raise BadRequestError(f"the media at {place_of(url)} could not be fetched (HTTP {reply.status}).")
     kind = reply.headers.get("content-type", "").partition(";")[0] or "application/octet-stream"
     return f"data:{kind};base64,{base64.b64encode(reply.content).decode('ascii')}"
 

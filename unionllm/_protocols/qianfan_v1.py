@@ -21,6 +21,7 @@ from ..exceptions import (
 from ..schema import Adaptation, Context
 from . import means
 from .base import ErrorFacts, JSONObject
+from .errors import masked
 from .json_http import parse_json
 from .openai_compatible import OpenAICompatible, OpenAISpec, refuse_changes
 from .openai_messages import MessageFacts, drop_strict, refuse_part
@@ -179,11 +180,12 @@ class QianfanV1(OpenAICompatible):
         code = data.get("error") if isinstance(data, dict) else None
         if not isinstance(code, str):
             return no_token(self, chat, reply)
+        said = f"{data.get('error_description') or code} ({code})"
         return AuthenticationError(
-            f"{self.spec.name}: {data.get('error_description') or code} ({code}). Check client_id and client_secret.",
+            f"{self.spec.name}: {masked(said, chat)}. Check client_id and client_secret.",
             provider=chat.provider,
             model=chat.model,
-            code=code,
+            code=masked(code, chat),
         )
 
     # What the vendor answered.

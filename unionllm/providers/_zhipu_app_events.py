@@ -54,7 +54,7 @@ class ZhipuAppParser(AgentParser):
     def read_whole(self, data: JSONObject) -> Chunks:
         """See ``AgentParser``."""
         if not data.get("choices") and not data.get("messages") and not data.get("async_id"):
-            raise self._agent.unreadable(self._chat, "the answer holds no choices", str(data)[:200])
+            raise self._agent.unreadable(self._chat, "the answer holds no choices", str(data))
         chunks = list(self._told(data, "message"))
         self.finish("stop")
         return chunks

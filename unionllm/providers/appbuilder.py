@@ -133,7 +133,7 @@ class AppBuilder(Agent):
         found = str(data.get("conversation_id") or "")
         if not found:
             what = "a conversation was created, but no id was given"
-            raise self.unreadable(chat, what, str(data)[:200], reply.status)
+            raise self.unreadable(chat, what, str(data), reply.status)
         return found
 
     def is_left(self, medium: Medium) -> bool:

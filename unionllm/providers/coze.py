@@ -200,7 +200,7 @@ class Coze(Agent):
         if data is None and may_lack:
             return []
         if not isinstance(data, kind) or (kind is dict and not (data.get("id") and data.get("conversation_id"))):
-            text = reply.content[:1000].decode("utf-8", "replace")
+            text = reply.content.decode("utf-8", "replace")
             raise self.unreadable(chat, "the answer makes no sense", text, reply.status)
         return data
 

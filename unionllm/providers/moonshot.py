@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from .._protocols import means
 from .._protocols.base import Credential, ErrorFacts, JSONObject, Region, frozen
 from .._protocols.openai_compatible import OpenAICompatible, OpenAISpec, refuse_changes
-from .._protocols.openai_media import check_kind, fetch_media, is_web_address, url_of
+from .._protocols.openai_media import check_kind, fetch_media, is_web_address, may_fetch, url_of
 from .._protocols.openai_messages import MessageFacts, refuse_part
 from .._protocols.parameters import LOW_HIGH_MAX, AtMost, Clamp, Drop, Only, Rename, Thinking, adaptation
+from .._urls import host_of
 from .._wire import Flow
 from ..exceptions import (
     BadRequestError,
@@ -75,7 +76,7 @@ class Moonshot(OpenAICompatible):
         """See ``OpenAICompatible``."""
         if chat.model.startswith("moonshot-v1") and "vision" not in chat.model:
             return refuse_part
-        return _Media(allow_urls=chat.fetch_media)
+        return _Media(chat.fetch_media)
 
     def make_ready(self, chat: ChatRequest) -> Flow[ChatRequest]:
         """See ``Adapter``. Media that the caller allowed us to fetch are put in as data."""
@@ -91,14 +92,16 @@ class Moonshot(OpenAICompatible):
 
 
 class _Media:
-    def __init__(self, *, allow_urls: bool) -> None:
-        self._allow_urls = allow_urls
+    def __init__(self, allowed: bool | frozenset[str]) -> None:
+        self._allowed = allowed
 
     def __call__(self, part: JSONObject, where: str) -> JSONObject:
         check_kind(part, where, "moonshot", ("image_url", "video_url"))
         url = url_of(part)
-        if url.startswith(("data:", "ms://")) or (self._allow_urls and is_web_address(url)):
+        if url.startswith(("data:", "ms://")) or may_fetch(self._allowed, url):
             return part
+        if self._allowed and is_web_address(url):
+            raise BadRequestError(f"{where}: {host_of(url)} is none of the hosts that fetch_media= names.")
         raise BadRequestError(
             f"{where}: moonshot takes images and videos as data, not by URL. Pass a data URL "
             "(data:image/png;base64,…) or an uploaded file (ms://…), or say fetch_media=True to have unionllm fetch it."

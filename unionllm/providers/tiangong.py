@@ -17,7 +17,7 @@ from .._protocols.openai_compatible import OpenAICompatible, OpenAISpec
 from .._protocols.openai_messages import MessageFacts, refuse_part
 from .._protocols.openai_parsing import OpenAIChunkParser
 from .._protocols.parameters import Clamp, Drop, Rename
-from .._wire import ChunkParser, Flow, Headers, HttpReply, HttpRequest, WebSocketRequest
+from .._wire import ChunkParser, Flow, Headers, HttpReply, HttpRequest, Secret, WebSocketRequest
 from ..exceptions import (
     APIError,
     AuthenticationError,
@@ -66,9 +66,8 @@ class _Signed(OpenAICompatible):
 
     def headers(self, chat: ChatRequest) -> Headers:
         """See ``OpenAICompatible``."""
-        key, stamp = chat.credentials["app_key"], str(int(chat.now))
-        signature = sign(key, chat.credentials["app_secret"], stamp)
-        return Headers({**super().headers(chat), "app_key": key, "timestamp": stamp, "sign": signature})
+        key, signature = chat.credentials["app_key"], chat.credentials.get("sign") or _signature(chat)
+        return Headers({**super().headers(chat), "app_key": key, "timestamp": _stamp(chat), "sign": signature})
 
     def part_rule(self, chat: ChatRequest) -> Any:
         """See ``OpenAICompatible``."""
@@ -100,6 +99,14 @@ class _Signed(OpenAICompatible):
     def finish_reason(self, word: str | None) -> str | None:
         """See ``OpenAICompatible``."""
         return _FINISH.get(word or "")
+
+
+def _stamp(chat: ChatRequest) -> str:
+    return str(int(chat.now))
+
+
+def _signature(chat: ChatRequest) -> Secret:
+    return Secret(sign(chat.credentials["app_key"], chat.credentials["app_secret"], _stamp(chat)))
 
 
 class Generate(_Signed):
@@ -161,6 +168,11 @@ class Tiangong(Adapter):
             base = _WORK if base == _V4 else re.sub(r"/saas/api/v[34]$", _WORK_PATH, base)
         chat = replace(chat, base_url=base)
         return self._endpoint(chat).prepare(chat)
+
+    def make_ready(self, chat: ChatRequest) -> Flow[ChatRequest]:
+        """See ``Adapter``. The signature is a credential of this try, and hidden as such."""
+        yield from ()
+        return replace(chat, credentials={**chat.credentials, "sign": _signature(chat)})
 
     def complete(self, chat: ChatRequest) -> Flow[ModelResponse]:
         """See ``Adapter``."""

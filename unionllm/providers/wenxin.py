@@ -113,10 +113,13 @@ class Wenxin(OpenAICompatible):
         return is_refused
 
     def _buy(self, chat: ChatRequest) -> Flow[Token]:
-        reply: HttpReply = yield token_request(*_account(chat), now=chat.now, secrets=chat.secrets)
+        request = token_request(*_account(chat), now=chat.now, secrets=chat.secrets)
+        reply: HttpReply = yield request
         token = read_token(parse_json(reply.content), chat.now) if reply.status < 300 else None
         if token is None:
-            raise qianfan_v1.no_token(self, chat, reply)
+            signature = Secret(request.headers["authorization"])
+            buyer = replace(chat, credentials={**chat.credentials, "signature": signature})
+            raise qianfan_v1.no_token(self, buyer, reply)
         return token
 
     # The first protocol.

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .._protocols import means
@@ -26,7 +27,7 @@ from .._protocols.parameters import (
     Thinking,
     adaptation,
 )
-from .._wire import Headers
+from .._wire import Flow, Headers, Secret
 from ..exceptions import BadRequestError
 from ..schema import Context
 
@@ -48,8 +49,15 @@ class Zhipu(OpenAICompatible):
         """See ``OpenAICompatible``. With ``auth="jwt"`` the key itself stays here, and a token made of it travels."""
         headers = super().headers(chat)
         if chat.credentials.get("auth") == "jwt":
-            headers["authorization"] = f"Bearer {sign_token(chat.credentials['api_key'], int(chat.now * 1000))}"
+            headers["authorization"] = f"Bearer {chat.credentials.get('token') or _token(chat)}"
         return headers
+
+    def make_ready(self, chat: ChatRequest) -> Flow[ChatRequest]:
+        """See ``Adapter``. A signed token is a credential of this try, and hidden as such."""
+        yield from ()
+        if chat.credentials.get("auth") != "jwt":
+            return chat
+        return replace(chat, credentials={**chat.credentials, "token": _token(chat)})
 
     def adapt_params(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
         """See ``OpenAICompatible``."""
@@ -82,6 +90,10 @@ class Zhipu(OpenAICompatible):
         if isinstance(content, str) and "_of_box|>" in content:
             return {**raw, "content": _BOX.sub("", content)}
         return raw
+
+
+def _token(chat: ChatRequest) -> Secret:
+    return Secret(sign_token(chat.credentials["api_key"], int(chat.now * 1000)))
 
 
 def sign_token(key: str, now: int) -> str:
