@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import agent_pages
+import bulk_pages
 import pytest
 from pages import AGENT_PAGES, OURS, blocks, name_of, stem
 from replies import piece
@@ -219,6 +220,7 @@ RUNS: dict[str, list[list[Run]]] = {
     ],
     "docs/providers/xunfei_http": [[Run(prints=(f"{TEXT} stop",), sends=(("xunfei_http", {"temperature": 0.7}),))]],
     **agent_pages.runs(Run),
+    **bulk_pages.runs(Run),
     "docs/providers/local": [[LOCAL]],
 }
 #: Tested below by itself: its blocks are the files of a package.

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import bulk_pages
 import pytest
 from pages import OURS, blocks, name_of, stem
 from server import ScriptedServer
@@ -53,6 +54,9 @@ def test_every_command_of_the_docs_exists(line: str, server: ScriptedServer, tmp
         if words[3] == "mock":  # it never ends; test_docs_testing.py starts it
             return
         server.default(vendor)
+        if words[3] == "batch":
+            bulk_pages.check_command(words, tmp_path, server.url)
+            return
         done = subprocess.run(
             python(*words[1:]),
             cwd=tmp_path,

@@ -17,6 +17,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ._batch.api import AsyncBatchRun, BatchRun, abatch, batch
+    from ._batch.journal import JournalError
+    from ._batch.results import BatchResult
     from ._stream import AsyncStream, Stream
     from .chat import UnionLLM, aunionchat, providers, unionchat
     from .embeddings import aunionembed, unionembed
@@ -70,9 +73,12 @@ __all__ = [
     "APIResponseError",
     "APIStatusError",
     "APITimeoutError",
+    "AsyncBatchRun",
     "AsyncStream",
     "AuthenticationError",
     "BadRequestError",
+    "BatchResult",
+    "BatchRun",
     "BudgetExceededError",
     "Choices",
     "ContentPolicyViolationError",
@@ -85,6 +91,7 @@ __all__ = [
     "InsufficientBalanceError",
     "InternalServerError",
     "InvalidRequestError",
+    "JournalError",
     "Message",
     "ModelResponse",
     "ModelResponseChunk",
@@ -104,8 +111,10 @@ __all__ = [
     "UnionLLMError",
     "Usage",
     "__version__",
+    "abatch",
     "aunionchat",
     "aunionembed",
+    "batch",
     "providers",
     "unionchat",
     "unionembed",
@@ -131,7 +140,16 @@ _IN_SCHEMA = frozenset(
 )
 
 
+_IN_BATCH = {
+    **dict.fromkeys(("AsyncBatchRun", "BatchRun", "abatch", "batch"), "_batch.api"),
+    "BatchResult": "_batch.results",
+    "JournalError": "_batch.journal",
+}
+
+
 def _home(name: str) -> str:
+    if name in _IN_BATCH:
+        return _IN_BATCH[name]
     if name in _IN_SCHEMA:
         return "schema"
     if name in ("Stream", "AsyncStream"):

@@ -30,6 +30,7 @@ __all__ = ["COMMANDS", "codes", "main"]
 #: The command as it is typed → its module in this package, imported when it is asked for.
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
+        "batch": "batch",
         "chat": "chat",
         "compare": "compare",
         "providers": "providers",

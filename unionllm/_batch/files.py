@@ -1,0 +1,63 @@
+"""Results → a file: JSON lines as OpenAI's batch writes them, or a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+from typing_extensions import Self
+
+from ..exceptions import BadRequestError
+from .results import BatchResult
+
+_JSON_LINES = (".jsonl", ".ndjson", ".json")
+_TABLES = (".csv", ".tsv", ".parquet")
+
+
+class Writer(Protocol):
+    """Where results go. A context manager."""
+
+    def write(self, results: Sequence[BatchResult]) -> None:
+        """Add some lines."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+
+class JsonLines:
+    """OpenAI's batch output: a line for each line of the input."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+
+    def write(self, results: Sequence[BatchResult]) -> None:
+        """See ``Writer``."""
+        self._file.write(b"".join(b"%b\n" % result.to_json() for result in results))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def open_writer(path: Path, ending: str) -> Writer:
+    """A writer of the kind that an ending names.
+
+    Raises:
+        BadRequestError: it names none.
+        OSError: the file cannot be written.
+    """
+    if ending.lower() in _TABLES:
+        from .tables import TableWriter
+
+        return TableWriter(path, ending.lower())
+    if ending.lower() not in _JSON_LINES:
+        known = ", ".join((*_JSON_LINES, *_TABLES))
+        raise BadRequestError(f"{path.name}: what to write? A name that ends in one of {known} says so.")
+    return JsonLines(path)

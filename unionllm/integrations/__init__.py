@@ -1,0 +1,1 @@
+"""Engines of others that can do this library's work. Each needs an extra of its own name."""
