@@ -16,7 +16,7 @@ from unionllm._routes import build_route
 from unionllm.exceptions import AuthenticationError, InternalServerError, RateLimitError
 from unionllm.testing import VendorServer
 
-APP = "0123456789abcdef0123456789abcdef"
+APP = "a1b2c3d4e5f60718293a4b5c6d7e8f90"
 CALL: dict[str, Any] = {"provider": "bailian_app", "api_key": "sk-1", "messages": [{"role": "user", "content": "hi"}]}
 OK = {"request_id": "r1", "output": {"text": "好", "finish_reason": "stop", "session_id": "s1"}}
 

@@ -127,7 +127,7 @@ _FIXED = "LiteLLM 总是把请求和密钥发往 api.replicate.com"
 _AWS = {"aws_access_key_id": aws.ACCESS_KEY, "aws_secret_access_key": KEY}
 _AWS_VARIABLES = {"AWS_ACCESS_KEY_ID": aws.ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": KEY}
 _STREAM_OPTIONS = frozenset({"stream_options"})
-_ACCOUNT = "0123456789abcdef0123456789abcdef"
+_ACCOUNT = "a1b2c3d4e5f60718293a4b5c6d7e8f90"
 
 ROWS = (
     _compatible("openai", "api.openai.com", "/v1", "OPENAI_API_KEY", "gpt-4o"),

@@ -9,7 +9,7 @@ from rows import Call, Refused, Shape, body, post, refused
 
 from unionllm.testing import VendorServer
 
-PATH = "/apps/0123456789abcdef0123456789abcdef/completion"
+PATH = "/apps/a1b2c3d4e5f60718293a4b5c6d7e8f90/completion"
 USUAL: dict[str, Any] = {"model": "", "input": {"prompt": "hi"}, "parameters": {}}
 PREFIX = "data:"
 _ASK = [{"role": "user", "content": "你好"}]

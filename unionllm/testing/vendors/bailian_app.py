@@ -49,7 +49,7 @@ class Played(Vendor):
     }
     kinds = KINDS
     #: An application's id stands for its model.
-    examples: ClassVar[Mapping[str, str]] = {"chat": "0123456789abcdef0123456789abcdef"}
+    examples: ClassVar[Mapping[str, str]] = {"chat": "a1b2c3d4e5f60718293a4b5c6d7e8f90"}
 
     def __init__(self, credentials: Mapping[str, str] | None = None) -> None:
         super().__init__(credentials)
