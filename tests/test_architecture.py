@@ -157,7 +157,16 @@ def test_the_http_library_shows_in_few_files_only() -> None:
     users = {name_of(path) for path in MODULES if imports(path) & {"httpx:", "httpcore:"}}
 
     # The last two send nothing: one has it write forms, LiteLLM's errors are made of its replies in the other.
-    assert users == {"_transport", "_network", "_bodies", "_lines", "_multipart", "_litellm_refusals"}
+    assert users == {
+        "_aiohttp",
+        "_replies",
+        "_transport",
+        "_network",
+        "_bodies",
+        "_lines",
+        "_multipart",
+        "_litellm_refusals",
+    }
 
 
 def test_the_websocket_library_shows_in_one_file_only() -> None:

@@ -49,6 +49,8 @@ def test_every_command_of_the_docs_exists(line: str, server: ScriptedServer, tmp
     elif words[0] == "bash":
         assert (ROOT / words[1]).is_file()
         subprocess.run(["bash", "-n", str(ROOT / words[1])], check=True)
+    elif words[1].startswith("benchmarks/"):  # an hour; test_benchmarks.py runs it in small
+        assert (ROOT / words[1]).is_file()
     else:
         assert words[:3] == ["python", "-m", "unionllm"]
         if words[3] == "mock":  # it never ends; test_docs_testing.py starts it

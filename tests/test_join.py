@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unionllm._join import Joiner, to_chunks
-from unionllm._protocols.openai_parsing import ToolCallIndexes
+from unionllm._protocols.tool_calls import ToolCallIndexes
 from unionllm.schema import (
     Choices,
     Context,

@@ -44,15 +44,19 @@ class Bodies:
     """The bodies of one owner's connections. ``with bodies:`` goes around everything that may take a pool's lock."""
 
     def __init__(self) -> None:
-        self._here = _Here()
+        self.here = _Here()
         self._held: set[_Held] = set()
 
     def __enter__(self) -> None:
-        self._here.depth += 1
+        self.here.depth += 1
 
     def __exit__(self, *_: object) -> None:
-        here = self._here
-        here.depth -= 1
+        self.here.depth -= 1
+        self.close_waiting()
+
+    def close_waiting(self) -> None:
+        """Close what this thread has given up, unless it is still inside of the pool."""
+        here = self.here
         while here.waiting and not here.depth:
             held = here.waiting.pop()
             here.depth += 1
@@ -70,8 +74,8 @@ class Bodies:
     def release(self, held: _Held) -> None:
         """Close it, now or as soon as this thread has left the pool."""
         self._held.discard(held)
-        if self._here.depth:
-            self._here.waiting.append(held)
+        if self.here.depth:
+            self.here.waiting.append(held)
             return
         with self:
             held.close()
@@ -83,14 +87,23 @@ class PooledBody(httpx.SyncByteStream):
     def __init__(self, bodies: Bodies, stream: Any) -> None:
         self._bodies = bodies
         self._held = bodies.hold(stream)
+        self._iterator = self._held.iterator
+        self._here = bodies.here
         self._is_closed = False
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
-        with self._bodies:
-            return next(self._held.iterator)
+        # ``with self._bodies`` written out: this runs for every piece of every body.
+        here = self._here
+        here.depth += 1
+        try:
+            return next(self._iterator)
+        finally:
+            here.depth -= 1
+            if here.waiting:
+                self._bodies.close_waiting()
 
     def close(self) -> None:
         """Give the connection back, or close it if there is more to come."""

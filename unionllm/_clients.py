@@ -5,16 +5,18 @@ The transports of the plain functions are the library's only global state.
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import os
 import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._fork import never_free
 from ._transport import AsyncTransport, SyncTransport
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class Transports:
@@ -41,6 +43,8 @@ class Transports:
         if http_client is not None:
             return AsyncTransport(http_client)
         self._leave_parent()
+        import asyncio
+
         loop = asyncio.get_running_loop()
         owned = self._of_loops.get(loop)
         if owned is None:
@@ -61,6 +65,8 @@ class Transports:
 
     async def aclose(self) -> None:
         """Close the connections of the running loop, and the sync ones."""
+        import asyncio
+
         self.close()
         owned = self._of_loops.pop(asyncio.get_running_loop(), None)
         if owned is not None:

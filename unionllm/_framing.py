@@ -60,16 +60,17 @@ class LineSplitter:
             self._after_cr = True
         if b"\r" in data:
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        first, *rest = data.split(b"\n")
-        if not rest:
-            self._hold(first)
-            return []
-        lines = [b"".join((*self._pieces, first)), *rest]
-        if self._size + len(data) > self._max_bytes and max(map(len, lines)) > self._max_bytes:
+        lines = data.split(b"\n")
+        if (
+            self._size + len(data) > self._max_bytes
+            and max(self._size + len(lines[0]), *map(len, lines)) > self._max_bytes
+        ):
             raise too_large(self._max_bytes)
-        self._pieces.clear()
-        self._size = 0
-        self._hold(lines.pop())
+        last = lines.pop()
+        if lines and self._pieces:
+            lines[0] = self.flush() + lines[0]
+        if last:
+            self._hold(last)
         return lines
 
     def flush(self) -> bytes:
@@ -80,11 +81,10 @@ class LineSplitter:
         return rest
 
     def _hold(self, piece: bytes) -> None:
-        if piece:
-            self._pieces.append(piece)
-            self._size += len(piece)
-            if self._size > self._max_bytes:
-                raise too_large(self._max_bytes)
+        self._pieces.append(piece)
+        self._size += len(piece)
+        if self._size > self._max_bytes:
+            raise too_large(self._max_bytes)
 
 
 class SSEDecoder:
@@ -116,8 +116,9 @@ class SSEDecoder:
             data, self._start = bytes(self._start), None
             data = data.lstrip().removeprefix(_BOM)
         events: list[Event] = []
+        take = self._take
         for line in self._lines.feed(data):
-            self._take(line, events)
+            take(line, events)
         return events
 
     def end(self) -> list[Event]:
@@ -151,28 +152,38 @@ class SSEDecoder:
     def _take(self, line: bytes, events: list[Event]) -> None:
         if not line:
             if self._data or self._event:
-                events.append(Event("\n".join(self._data), self._event, tuple(self._comments)))
+                events.append(self._event_of(self._data[0] if len(self._data) == 1 else "\n".join(self._data)))
             self._data.clear()
             self._comments.clear()
             self._data_size = 0
             self._event = ""
-            return
-        if line[0] in b"{[":
+        elif line.startswith(b"data: "):  # nearly all of them
+            self._add(line, line[6:])
+        elif line[0] in b"{[":
             if self._data:
                 self._take(b"", events)
-            events.append(Event(_decode(line), self._event, tuple(self._comments)))
-            return
+            events.append(self._event_of(_decode(line)))
+        else:
+            self._take_field(line)
+
+    def _event_of(self, data: str) -> Event:
+        return Event(data, self._event, tuple(self._comments))
+
+    def _add(self, line: bytes, value: bytes) -> None:
+        self._data_size += len(line)
+        if self._data_size > self._max_bytes:
+            raise too_large(self._max_bytes)
+        self._data.append(_decode(value))
+
+    def _take_field(self, line: bytes) -> None:
         name, _, value = line.partition(b":")
-        text = _decode(value[1:] if value.startswith(b" ") else value)
+        value = value.removeprefix(b" ")
         if name == b"data":
-            self._data_size += len(line)
-            if self._data_size > self._max_bytes:
-                raise too_large(self._max_bytes)
-            self._data.append(text)
+            self._add(line, value)
         elif name == b"event":
-            self._event = text
-        elif not name and text and len(self._comments) < 16:
-            self._comments.append(text[:_COMMENT_CHARS])
+            self._event = _decode(value)
+        elif not name and value and len(self._comments) < 16:
+            self._comments.append(_decode(value)[:_COMMENT_CHARS])
 
 
 class JSONLinesDecoder:

@@ -65,15 +65,18 @@ class _ChoiceParts:
             self.reasoning.append(delta.reasoning_content)
         if delta.tool_calls or delta.function_call:
             self._add_calls(delta)
-        self.role = self.role or delta.role
-        self.finish_reason = choice.finish_reason or self.finish_reason
-        self.provider_finish_reason = choice.provider_finish_reason or self.provider_finish_reason
+        if self.role is None:
+            self.role = delta.role or None
+        if choice.provider_finish_reason or choice.finish_reason:
+            self.finish_reason = choice.finish_reason or self.finish_reason
+            self.provider_finish_reason = choice.provider_finish_reason or self.provider_finish_reason
         if choice.logprobs is not None:
             self.logprobs.append(choice.logprobs)
-        if delta.model_extra:
-            self._add_extra(delta.model_extra)
-        if choice.model_extra:
-            self.choice_extra.update(choice.model_extra)
+        # ``model_extra`` is a property, and this runs for every chunk.
+        if delta.__pydantic_extra__:
+            self._add_extra(delta.__pydantic_extra__)
+        if choice.__pydantic_extra__:
+            self.choice_extra.update(choice.__pydantic_extra__)
 
     def _add_extra(self, extra: dict[str, Any]) -> None:
         if "replace_content" in extra:
@@ -126,7 +129,9 @@ class _ChoiceParts:
 
 
 #: Fields that say the same on every chunk, so that they are read from the first one only.
-_ON_EVERY_CHUNK = frozenset({"id", "created", "model", "system_fingerprint", "object", "choices", "provider"})
+_ON_EVERY_CHUNK = frozenset(
+    {"id", "created", "model", "system_fingerprint", "object", "choices", "provider", "request_id"}
+)
 
 
 class Joiner:
@@ -152,7 +157,7 @@ class Joiner:
             if parts is None:
                 parts = self._choices[choice.index] = _ChoiceParts()
             parts.add(choice)
-        if not self._fields or chunk.model_extra or not chunk.model_fields_set <= _ON_EVERY_CHUNK:
+        if not self._fields or chunk.__pydantic_extra__ or not chunk.__pydantic_fields_set__ <= _ON_EVERY_CHUNK:
             self._keep(chunk)
         self._last = chunk
 

@@ -1,30 +1,30 @@
 """Connections: pools with our limits, proxies, TLS, and what the network's errors mean. Used by the drivers only.
 
-This module, ``_lines`` below it and ``_transport`` above it are the only ones that know the HTTP library.
+Requests go straight to httpcore's pools, or in an event loop to ``_aiohttp``; what comes back is a ``Reply``.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib.util
+import os
 import socket
 import ssl
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any, Literal
 
 import httpcore
 import httpx
 
 from ._bodies import Bodies, PooledBody
-from ._cancelling import Steps, finish
-from ._inflate import CannotInflateError, Inflater, inflater_for
+from ._inflate import ACCEPTED
 from ._lines import AsyncTimedBackend, ClientClosedError, Lines, TimedBackend, latest_line, shut_down
 from ._proxies import missing_socks_extra, proxy_for
+from ._replies import Reply
 from ._timeouts import Deadline
 from ._urls import host_of
-from ._wire import Secret
+from ._wire import Headers, HttpRequest, Secret
 from .exceptions import (
     APIConnectionError,
     APIError,
@@ -34,8 +34,18 @@ from .exceptions import (
     StreamInterruptedError,
 )
 
+if TYPE_CHECKING:
+    from ._aiohttp import AiohttpConnections
+
 _IDLE_CONNECTIONS = 20
 _IDLE_SECONDS = 60.0
+
+#: How many addresses are remembered, and how many answers to which proxy is theirs.
+_KNOWN = 64
+
+_PROXY_VARIABLES = tuple(
+    case(f"{name}_proxy") for name in ("http", "https", "all", "no") for case in (str.lower, str.upper)
+)
 
 
 @functools.cache
@@ -44,7 +54,7 @@ def _tls() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def _pool_options(url: str, proxy: str | None) -> dict[str, Any]:
+def _pool_options(address: _Address, proxy: str | None) -> dict[str, Any]:
     options: dict[str, Any] = {
         "max_connections": None,
         "max_keepalive_connections": _IDLE_CONNECTIONS,
@@ -58,7 +68,7 @@ def _pool_options(url: str, proxy: str | None) -> dict[str, Any]:
             told = "the proxy named in the environment (HTTP_PROXY, HTTPS_PROXY or ALL_PROXY) is no address that works"
             place = proxy.partition("://")[2].rpartition("@")[2]
             raise APIConnectionError(f"{told}: {place!r}. Mend or unset it.", retryable=False)
-    if urlsplit(url).scheme == "https" or (proxy or "").startswith("https"):
+    if address.is_secure or (proxy or "").startswith("https"):
         options["ssl_context"] = _tls()
     return options
 
@@ -72,86 +82,90 @@ def _read_proxy(proxy: str) -> httpcore.Proxy | None:
         return None
 
 
-def _proxy(url: str) -> str | None:
-    found = proxy_for(url, urllib.request.getproxies(), lambda host: bool(urllib.request.proxy_bypass(host)))
-    # It may hold a password, which no traceback is to show.
-    return None if found is None else Secret(found)
+class _Address:
+    """A URL, checked and taken apart once. It shows nothing of itself: it may be signed."""
+
+    __slots__ = ("host", "is_secure", "target", "text")
+
+    def __init__(self, url: str) -> None:
+        parsed = httpx.URL(url)
+        self.is_secure = parsed.scheme == "https"
+        self.host = parsed.netloc.decode("ascii")
+        self.text = Secret(f"{parsed.scheme}://{self.host}{parsed.raw_path.decode('ascii')}")
+        self.target = httpcore.URL(
+            scheme=parsed.raw_scheme, host=parsed.raw_host, port=parsed.port, target=parsed.raw_path
+        )
 
 
-def _to_httpcore(request: httpx.Request) -> httpcore.Request:
-    raw = request.url
-    url = httpcore.URL(scheme=raw.raw_scheme, host=raw.raw_host, port=raw.port, target=raw.raw_path)
+class _Ways:
+    """Where requests of one owner go, and through which proxy; both are found out once."""
+
+    def __init__(self) -> None:
+        self._addresses: dict[str, _Address] = {}
+        self._proxies: dict[tuple[str | None, ...], str | None] = {}
+
+    def address(self, url: str) -> _Address:
+        """The address of a request."""
+        found = self._addresses.get(url)
+        if found is None:
+            found = _Address(url)
+            # A query may be a signature, which comes once.
+            if "?" not in url:
+                self._addresses = {**self._addresses, url: found} if len(self._addresses) < _KNOWN else {url: found}
+        return found
+
+    def proxy(self, address: _Address) -> str | None:
+        """The proxy for it, as the environment says now, or the system's settings said first."""
+        # A proxy may be named with its password, which no traceback is to show.
+        named = (value and Secret(value) for value in map(os.environ.get, _PROXY_VARIABLES))
+        seen = (address.host, str(address.is_secure), *named)
+        known = self._proxies
+        if seen in known:
+            return known[seen]
+        found = proxy_for(
+            address.text, urllib.request.getproxies(), lambda host: bool(urllib.request.proxy_bypass(host))
+        )
+        found = None if found is None else Secret(found)
+        # Not emptied: other threads may be reading.
+        self._proxies = {**known, seen: found} if len(known) < _KNOWN else {seen: found}
+        return found
+
+
+def _headers(step: HttpRequest, address: _Address) -> Headers:
+    own = {"host": address.host, "accept-encoding": ACCEPTED, "user-agent": "unionllm"}
+    headers = Headers({**own, **step.headers})
+    if step.content is not None or step.method in ("POST", "PUT", "PATCH"):
+        headers["content-length"] = str(len(step.content or b""))
+    return headers
+
+
+def _for_httpcore(step: HttpRequest, address: _Address, deadline: Deadline) -> httpcore.Request:
+    limits = deadline.timeouts
+    pool = deadline.shorten("pool", limits.pool)
+    connect = deadline.shorten("connect", limits.connect)
     return httpcore.Request(
-        request.method, url, headers=request.headers.raw, content=request.stream, extensions=request.extensions
+        step.method,
+        address.target,
+        headers=[(name.encode("ascii"), value.encode("ascii")) for name, value in _headers(step, address).items()],
+        content=step.content,
+        extensions={"timeout": {"connect": connect, "read": deadline, "write": deadline, "pool": pool}},
     )
 
 
-class _SyncBody(httpx.SyncByteStream):
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
+class _AsyncBody:
+    """A body of httpcore's whose closing no cancellation cuts short."""
 
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._stream)
-
-    def close(self) -> None:
-        self._stream.close()
-
-
-class _AsyncBody(httpx.AsyncByteStream):
     def __init__(self, stream: Any) -> None:
         self._stream = stream
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        iterator: AsyncIterator[bytes] = self._stream.__aiter__()
-        return iterator
+        pieces: AsyncIterator[bytes] = self._stream.__aiter__()
+        return pieces
 
     async def aclose(self) -> None:
+        from ._cancelling import finish
+
         await finish(self._stream.aclose())
-
-
-def with_pieces(response: httpx.Response, *, sync: Any = None, asynchronous: Any = None) -> httpx.Response:
-    """The response with another body: what an iterator gives, piece by piece, closed with it.
-
-    Args:
-        sync: an iterable of bytes with ``close()``.
-        asynchronous: an asynchronous one with ``aclose()``, in place of the other.
-    """
-    body = _AsyncBody(asynchronous) if sync is None else _SyncBody(sync)
-    return httpx.Response(response.status_code, stream=body, extensions=response.extensions)
-
-
-def _inflater(response: httpx.Response) -> Inflater | None:
-    try:
-        return inflater_for(response.headers.get("content-encoding", ""))
-    except CannotInflateError as error:
-        raise httpx.DecodingError(str(error)) from None
-
-
-def _inflated(inflater: Inflater, data: bytes) -> Iterator[bytes]:
-    try:
-        yield from inflater.feed(data)
-    except CannotInflateError as error:
-        raise httpx.DecodingError(str(error)) from None
-
-
-def iter_pieces(response: httpx.Response) -> Iterator[bytes]:
-    """The body as it arrives, without its compression, in pieces of a bounded size."""
-    if response.is_stream_consumed:  # a hook of a caller's own client has read it
-        return response.iter_bytes()
-    inflater = _inflater(response)
-    if inflater is None:
-        return response.iter_raw()
-    return (piece for data in response.iter_raw() for piece in _inflated(inflater, data))
-
-
-def aiter_pieces(response: httpx.Response) -> AsyncIterator[bytes]:
-    """The same for one event loop."""
-    if response.is_stream_consumed:
-        return response.aiter_bytes()
-    inflater = _inflater(response)
-    if inflater is None:
-        return response.aiter_raw()
-    return (piece async for data in response.aiter_raw() for piece in _inflated(inflater, data))
 
 
 def ask_at_every_read(response: httpx.Response, deadline: Deadline) -> None:
@@ -166,14 +180,14 @@ def ask_at_every_read(response: httpx.Response, deadline: Deadline) -> None:
         vars(stream)["read"] = lambda max_bytes, **_: read(max_bytes, deadline.read_seconds())
 
 
-def leave(response: httpx.Response) -> None:
+def leave(response: Reply | httpx.Response) -> None:
     """The connection belongs to its client again."""
     stream = response.extensions.get("network_stream")
     if hasattr(stream, "__dict__"):
         vars(stream).pop("read", None)
 
 
-def hang_up(response: httpx.Response) -> None:
+def hang_up(response: Reply | httpx.Response) -> None:
     """End the connection of a response that another thread is reading, which then sees the end of the stream."""
     stream = response.extensions.get("network_stream")
     connection = stream.get_extra_info("socket") if stream is not None else None
@@ -190,26 +204,25 @@ class Connections:
         self._pools: dict[tuple[bool, str | None], httpcore.ConnectionPool] = {}
         self._lines = Lines()
         self._bodies = Bodies()
+        self._ways = _Ways()
 
-    def send(self, request: httpx.Request) -> httpx.Response:
-        """Send the request and return when the reply's headers are here; the body is read from the response."""
-        url = str(request.url)
-        proxy = _proxy(url)
-        key = (request.url.scheme == "https", proxy)
-        pool = self._pools.get(key)
+    def send(self, step: HttpRequest, deadline: Deadline) -> Reply:
+        """Send the request and return when the reply's headers are here; the body is read from the reply."""
+        address = self._ways.address(step.url)
+        proxy = self._ways.proxy(address)
+        pool = self._pools.get((address.is_secure, proxy))
         if pool is None:
-            pool = httpcore.ConnectionPool(network_backend=TimedBackend(self._lines), **_pool_options(url, proxy))
-            pool = self._pools.setdefault(key, pool)
+            pool = httpcore.ConnectionPool(network_backend=TimedBackend(self._lines), **_pool_options(address, proxy))
+            pool = self._pools.setdefault((address.is_secure, proxy), pool)
         try:
             with self._bodies:
-                reply = pool.handle_request(_to_httpcore(request))
+                reply = pool.handle_request(_for_httpcore(step, address, deadline))
         except httpcore.ProxyError:
             # httpcore forgets the connection to a SOCKS proxy that has refused the login, and leaves it open.
             if (line := latest_line()) is not None:
                 line.close()
             raise
-        body = PooledBody(self._bodies, reply.stream)
-        return httpx.Response(reply.status, headers=reply.headers, stream=body, extensions=reply.extensions)
+        return Reply(reply.status, reply.headers, PooledBody(self._bodies, reply.stream), reply.extensions)
 
     def close(self) -> None:
         """Close every connection. Those in use are hung up, and then closed by the calls that use them."""
@@ -227,17 +240,32 @@ class AsyncConnections:
     def __init__(self) -> None:
         self._pools: dict[tuple[bool, str | None], httpcore.AsyncConnectionPool] = {}
         self._lines = Lines()
+        self._ways = _Ways()
+        self._direct: AiohttpConnections | None = None
 
-    async def send(self, request: httpx.Request) -> httpx.Response:
-        """Send the request and return when the reply's headers are here; the body is read from the response."""
-        url = str(request.url)
-        proxy = _proxy(url)
-        key = (request.url.scheme == "https", proxy)
-        pool = self._pools.get(key)
+    async def send(self, step: HttpRequest, deadline: Deadline, *, is_handshake: bool = False) -> Reply:
+        """Send the request and return when the reply's headers are here; the body is read from the reply.
+
+        Args:
+            step: the request.
+            deadline: the limits of the call.
+            is_handshake: whether the connection is to become a WebSocket.
+        """
+        address = self._ways.address(step.url)
+        proxy = self._ways.proxy(address)
+        if proxy is None and not is_handshake:
+            return await self._send_directly(step, address, deadline)
+        pool = self._pools.get((address.is_secure, proxy))
         if pool is None:
             backend = AsyncTimedBackend(self._lines)
-            pool = self._pools[key] = httpcore.AsyncConnectionPool(network_backend=backend, **_pool_options(url, proxy))
-        steps = Steps(pool.handle_async_request(_to_httpcore(request)))
+            pool = httpcore.AsyncConnectionPool(network_backend=backend, **_pool_options(address, proxy))
+            self._pools[address.is_secure, proxy] = pool
+        return await self._send_over(pool, _for_httpcore(step, address, deadline))
+
+    async def _send_over(self, pool: httpcore.AsyncConnectionPool, request: httpcore.Request) -> Reply:
+        from ._cancelling import Steps
+
+        steps = Steps(pool.handle_async_request(request))
         try:
             reply = await steps.run()
         except httpcore.ProxyError:
@@ -247,13 +275,22 @@ class AsyncConnections:
         if steps.cancelled is not None:
             await reply.aclose()
             raise steps.cancelled
-        return httpx.Response(
-            reply.status, headers=reply.headers, stream=_AsyncBody(reply.stream), extensions=reply.extensions
-        )
+        return Reply(reply.status, reply.headers, _AsyncBody(reply.stream), reply.extensions)
+
+    async def _send_directly(self, step: HttpRequest, address: _Address, deadline: Deadline) -> Reply:
+        if self._direct is None:
+            from ._aiohttp import AiohttpConnections
+
+            self._direct = AiohttpConnections()
+        tls = _tls() if address.is_secure else False
+        body = await self._direct.send(step, address.text, _headers(step, address), tls, deadline)
+        return Reply(body.status_code, body.raw_headers, body, body.extensions)
 
     async def close(self) -> None:
         """Close every connection; in one event loop that wakes up whoever waits for it."""
         self._lines.hang_up()
+        if self._direct is not None:
+            await self._direct.close()
         for pool in self._pools.values():
             await pool.aclose()
 

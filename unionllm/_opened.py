@@ -11,6 +11,7 @@ from .exceptions import APIError, APIResponseError
 if TYPE_CHECKING:
     import httpx
 
+    from ._replies import Reply
     from .schema import ModelResponseChunk
 
 
@@ -21,10 +22,21 @@ def _required(first: ModelResponseChunk | None) -> ModelResponseChunk | None:
     return first
 
 
+def given(chunks: list[ModelResponseChunk]) -> Generator[ModelResponseChunk, None, None]:
+    """Chunks that are all here, as an opened stream has them."""
+    yield from chunks
+
+
+async def agiven(chunks: list[ModelResponseChunk]) -> AsyncGenerator[ModelResponseChunk, None]:
+    """The same in an event loop."""
+    for chunk in chunks:
+        yield chunk
+
+
 class Opened:
     """An opened stream of the sync driver; its first chunk has been received."""
 
-    def __init__(self, response: httpx.Response, chunks: Generator[ModelResponseChunk, None, None]) -> None:
+    def __init__(self, response: Reply | httpx.Response, chunks: Generator[ModelResponseChunk, None, None]) -> None:
         self._response = response
         self._chunks = chunks
         self._first = _required(next(chunks, None))
@@ -59,7 +71,7 @@ class AsyncOpened:
 
     def __init__(
         self,
-        response: httpx.Response,
+        response: Reply | httpx.Response,
         first: ModelResponseChunk | None,
         chunks: AsyncGenerator[ModelResponseChunk, None],
     ) -> None:

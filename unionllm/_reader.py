@@ -85,6 +85,11 @@ class StreamReader:
         return self._parser.is_done
 
     @property
+    def may_end(self) -> bool:
+        """Whether there is anything that may end the stream: asked after every piece."""
+        return self._parser.is_done or self._parser.has_finished or self.failure is not None
+
+    @property
     def is_overdue(self) -> bool:
         """Whether the vendor goes on sending after its end signal, so that waiting for the end is no use."""
         return self._late_pieces > _PATIENCE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
@@ -190,6 +189,8 @@ class AsyncStream(_Base):
             raise error from None
 
     async def _pull(self) -> AsyncGenerator[ModelResponseChunk, None]:
+        import asyncio  # which runs already; importing it costs a blocking call more than its answer
+
         add = self._joiner.add
         try:
             async for chunk in self._source:

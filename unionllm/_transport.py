@@ -8,10 +8,10 @@ it is.
 
 from __future__ import annotations
 
-import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator, Generator
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import httpx
 
@@ -22,15 +22,14 @@ from ._log import Shown, logger
 from ._network import (
     AsyncConnections,
     Connections,
-    aiter_pieces,
     ask_at_every_read,
     hang_up,
-    iter_pieces,
     leave,
     translate,
 )
-from ._opened import AsyncOpened, Opened
+from ._opened import AsyncOpened, Opened, agiven, given
 from ._reader import Body, StreamReader
+from ._replies import Reply, aiter_pieces, iter_pieces
 from ._timeouts import Deadline
 from ._urls import place_of
 from ._websocket import Conversation, abegin, begin, refuse_client
@@ -39,42 +38,44 @@ from .exceptions import APIError, APIResponseError, APITimeoutError, ProviderErr
 from .schema import ModelResponse, ModelResponseChunk
 
 T = TypeVar("T")
+AnyReply: TypeAlias = Reply | httpx.Response
 AnyClient = TypeVar("AnyClient", httpx.Client | None, httpx.AsyncClient | None)
 
 #: The status of a handshake that made a WebSocket of the connection.
 _SWITCHED = 101
 
 
-def _build_request(
-    step: HttpRequest, deadline: Deadline, client: httpx.Client | httpx.AsyncClient | None
-) -> httpx.Request:
-    logger.debug("-> %s %s %s", step.method, place_of(step.url), Shown(step.content, step.secrets))
+def _begin_request(step: HttpRequest, deadline: Deadline) -> None:
     deadline.request_started()
+    if logger.isEnabledFor(logging.DEBUG):
+        logger.debug("-> %s %s %s", step.method, place_of(step.url), Shown(step.content, step.secrets))
+
+
+def _for_client(step: HttpRequest, deadline: Deadline, client: httpx.Client | httpx.AsyncClient) -> httpx.Request:
     limits = deadline.timeouts
-    pool = deadline.shorten("pool", limits.pool)
-    connect = deadline.shorten("connect", limits.connect)
-    if client is not None:
-        # A caller's own client adds its headers, and gets plain seconds: only our connections ask at every read.
-        read = deadline.shorten("first token", limits.first_token)
-        timeout = httpx.Timeout(connect=connect, read=read, write=deadline.write_seconds(), pool=pool)
-        own = {"accept-encoding": ACCEPTED, **step.headers}
-        return client.build_request(step.method, step.url, headers=own, content=step.content, timeout=timeout)
-    headers = [("accept-encoding", ACCEPTED), ("user-agent", "unionllm"), *step.headers.items()]
-    extensions = {"timeout": {"connect": connect, "read": deadline, "write": deadline, "pool": pool}}
-    return httpx.Request(step.method, step.url, headers=headers, content=step.content, extensions=extensions)
+    # A caller's own client adds its headers, and gets plain seconds: only our connections ask at every read.
+    timeout = httpx.Timeout(
+        pool=deadline.shorten("pool", limits.pool),
+        connect=deadline.shorten("connect", limits.connect),
+        read=deadline.shorten("first token", limits.first_token),
+        write=deadline.write_seconds(),
+    )
+    own = {"accept-encoding": ACCEPTED, **step.headers}
+    return client.build_request(step.method, step.url, headers=own, content=step.content, timeout=timeout)
 
 
-def _lower_case(headers: httpx.Headers) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
+def _lower_case(response: AnyReply) -> dict[str, str]:
+    headers = response.headers
+    return headers if isinstance(headers, dict) else {name.lower(): value for name, value in headers.items()}
 
 
-def _reply(step: HttpRequest, response: httpx.Response, content: bytes) -> HttpReply:
+def _reply(step: HttpRequest, response: AnyReply, content: bytes) -> HttpReply:
     url = place_of(step.url)
     shown = b"(not shown: it holds a secret)" if step.hides_reply else content
     logger.debug("<- %s %s %s", response.status_code, url, Shown(shown, step.secrets))
     return HttpReply(
         status=response.status_code,
-        headers=_lower_case(response.headers),
+        headers=_lower_case(response),
         content=content,
         url=url,
         received_at=time.time(),
@@ -91,18 +92,18 @@ def _first_request(step: OpenStream, client: object, deadline: Deadline) -> tupl
     return conversation.handshake, conversation
 
 
-def _is_refused(response: httpx.Response, conversation: Conversation | None) -> bool:
+def _is_refused(response: AnyReply, conversation: Conversation | None) -> bool:
     return response.status_code >= 300 or (conversation is not None and response.status_code != _SWITCHED)
 
 
-def _reader(step: OpenStream, request: HttpRequest, response: httpx.Response, deadline: Deadline) -> StreamReader:
-    url, headers = place_of(request.url), _lower_case(response.headers)
+def _reader(step: OpenStream, request: HttpRequest, response: AnyReply, deadline: Deadline) -> StreamReader:
+    url, headers = place_of(request.url), _lower_case(response)
     logger.debug("<- %s %s (stream)", response.status_code, url)
     return StreamReader(step.parser, response.status_code, headers, url, deadline.max_bytes)
 
 
 def _is_read(reader: StreamReader, deadline: Deadline, *, is_reusable: bool) -> bool:
-    """Whether there is nothing more to wait for in a stream."""
+    """Whether there is nothing more to wait for in a stream that may end."""
     if reader.failure is not None:
         return True
     if not reader.is_done:
@@ -193,21 +194,20 @@ class SyncTransport:
             raise
         return _joined(joiner)
 
-    def _send(self, step: HttpRequest, deadline: Deadline) -> httpx.Response:
+    def _send(self, step: HttpRequest, deadline: Deadline) -> AnyReply:
+        _begin_request(step, deadline)
         try:
-            # The request is in no variable: its URL may be signed, and whoever reports an error may show them.
             if self._client is None:
-                return self._connections.send(_build_request(step, deadline, None))
-            response = self._client.send(
-                _build_request(step, deadline, self._client), stream=True, follow_redirects=False
-            )
+                return self._connections.send(step, deadline)
+            # The request is in no variable: its URL may be signed, and whoever reports an error may show them.
+            response = self._client.send(_for_client(step, deadline, self._client), stream=True, follow_redirects=False)
             ask_at_every_read(response, deadline)
             return response
         except NETWORK_ERRORS as error:
             failure = translate(error, deadline, step.url)
         raise failure
 
-    def _read(self, step: HttpRequest, response: httpx.Response, deadline: Deadline) -> bytes:
+    def _read(self, step: HttpRequest, response: AnyReply, deadline: Deadline) -> bytes:
         body = Body(response.status_code, deadline.max_bytes)
         try:
             for data in iter_pieces(response):
@@ -228,19 +228,20 @@ class SyncTransport:
         deadline.handshake_ended()
         reader = _reader(step, request, response, deadline)
         if _is_refused(response, conversation):
-            return Opened(response, _given(reader.refuse(self._read(request, response, deadline))))
-        if conversation is not None:
+            return Opened(response, given(reader.refuse(self._read(request, response, deadline))))
+        if conversation is not None and isinstance(response, Reply):
             response = begin(response, conversation, deadline, lambda: reader.is_done)
         return Opened(response, self._chunks(request, response, reader, deadline))
 
     def _chunks(
-        self, request: HttpRequest, response: httpx.Response, reader: StreamReader, deadline: Deadline
+        self, request: HttpRequest, response: AnyReply, reader: StreamReader, deadline: Deadline
     ) -> Generator[ModelResponseChunk, None, None]:
+        is_reusable = self._client is None and response.status_code != _SWITCHED
         try:
             for data in iter_pieces(response):
                 deadline.body_started()
                 yield from reader.feed(data)
-                if _is_read(reader, deadline, is_reusable=self._client is None and response.status_code != _SWITCHED):
+                if reader.may_end and _is_read(reader, deadline, is_reusable=is_reusable):
                     break
         except NETWORK_ERRORS as error:
             reader.failure = _broken_stream(error, deadline, request.url, reader)
@@ -254,10 +255,6 @@ class SyncTransport:
             yield from reader.end()
         if reader.failure is not None:
             raise reader.failure
-
-
-def _given(chunks: list[ModelResponseChunk]) -> Generator[ModelResponseChunk, None, None]:
-    yield from chunks
 
 
 class AsyncTransport:
@@ -297,6 +294,8 @@ class AsyncTransport:
         await self._connections.close()
 
     async def _perform(self, step: Step, deadline: Deadline) -> Any:
+        import asyncio  # which runs already
+
         if isinstance(step, Wait):
             return await asyncio.sleep(deadline.nap(step.seconds))
         if isinstance(step, Perform):
@@ -316,13 +315,14 @@ class AsyncTransport:
             raise
         return _joined(joiner)
 
-    async def _send(self, step: HttpRequest, deadline: Deadline) -> httpx.Response:
+    async def _send(self, step: HttpRequest, deadline: Deadline, *, is_handshake: bool = False) -> AnyReply:
+        _begin_request(step, deadline)
         try:
-            # The request is in no variable: its URL may be signed, and whoever reports an error may show them.
             if self._client is None:
-                return await self._connections.send(_build_request(step, deadline, None))
+                return await self._connections.send(step, deadline, is_handshake=is_handshake)
+            # The request is in no variable: its URL may be signed, and whoever reports an error may show them.
             response = await self._client.send(
-                _build_request(step, deadline, self._client), stream=True, follow_redirects=False
+                _for_client(step, deadline, self._client), stream=True, follow_redirects=False
             )
             ask_at_every_read(response, deadline)
             return response
@@ -330,7 +330,7 @@ class AsyncTransport:
             failure = translate(error, deadline, step.url)
         raise failure
 
-    async def _read(self, step: HttpRequest, response: httpx.Response, deadline: Deadline) -> bytes:
+    async def _read(self, step: HttpRequest, response: AnyReply, deadline: Deadline) -> bytes:
         body = Body(response.status_code, deadline.max_bytes)
         try:
             async for data in aiter_pieces(response):
@@ -347,26 +347,29 @@ class AsyncTransport:
 
     async def _open(self, step: OpenStream, deadline: Deadline) -> AsyncOpened:
         request, conversation = _first_request(step, self._client, deadline)
-        response = await self._send(request, deadline)
+        response = await self._send(request, deadline, is_handshake=conversation is not None)
         deadline.handshake_ended()
         reader = _reader(step, request, response, deadline)
         if _is_refused(response, conversation):
-            chunks = _agiven(reader.refuse(await self._read(request, response, deadline)))
+            chunks = agiven(reader.refuse(await self._read(request, response, deadline)))
         else:
-            if conversation is not None:
+            if conversation is not None and isinstance(response, Reply):
                 response = await abegin(response, conversation, deadline, lambda: reader.is_done)
             chunks = self._chunks(request, response, reader, deadline)
         return AsyncOpened(response, await anext(chunks, None), chunks)
 
     async def _chunks(
-        self, request: HttpRequest, response: httpx.Response, reader: StreamReader, deadline: Deadline
+        self, request: HttpRequest, response: AnyReply, reader: StreamReader, deadline: Deadline
     ) -> AsyncGenerator[ModelResponseChunk, None]:
+        import asyncio
+
+        is_reusable = self._client is None and response.status_code != _SWITCHED
         try:
             async for data in aiter_pieces(response):
                 deadline.body_started()
                 for chunk in reader.feed(data):
                     yield chunk
-                if _is_read(reader, deadline, is_reusable=self._client is None and response.status_code != _SWITCHED):
+                if reader.may_end and _is_read(reader, deadline, is_reusable=is_reusable):
                     break
         except NETWORK_ERRORS as error:
             reader.failure = _broken_stream(error, deadline, request.url, reader)
@@ -385,8 +388,3 @@ class AsyncTransport:
                 yield chunk
         if reader.failure is not None:
             raise reader.failure
-
-
-async def _agiven(chunks: list[ModelResponseChunk]) -> AsyncGenerator[ModelResponseChunk, None]:
-    for chunk in chunks:
-        yield chunk

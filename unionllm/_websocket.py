@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 from ._framing import MAX_EVENT_BYTES, too_large
 from ._lines import NETWORK_ERRORS
 from ._log import Shown, logger, redact
-from ._network import translate, with_pieces
+from ._network import translate
+from ._replies import Reply
 from ._timeouts import Deadline
 from ._urls import host_of, place_of
 from ._wire import Headers, HttpRequest, Secret, WebSocketRequest
 from .exceptions import APIResponseError, BadRequestError, ProviderError
 
 if TYPE_CHECKING:
-    import httpx
     from websockets.client import ClientProtocol
 
 _READ_BYTES = 65_536
@@ -161,9 +161,7 @@ class Conversation:
         return b"".join(self._protocol.data_to_send())
 
 
-def begin(
-    response: httpx.Response, conversation: Conversation, deadline: Deadline, is_over: Callable[[], bool]
-) -> httpx.Response:
+def begin(response: Reply, conversation: Conversation, deadline: Deadline, is_over: Callable[[], bool]) -> Reply:
     """Say what there is to say, and give a response whose body are the messages that come back, one a piece.
 
     Args:
@@ -172,9 +170,11 @@ def begin(
     """
     begun = None
     try:
-        opening = conversation.start(response.headers.raw)
+        opening = conversation.start(response.raw_headers)
         response.extensions["network_stream"].write(opening, deadline.write_seconds())
-        begun = with_pieces(response, sync=_Messages(response, conversation, deadline, is_over))
+        begun = Reply(
+            101, response.raw_headers, _Messages(response, conversation, deadline, is_over), response.extensions
+        )
     except NETWORK_ERRORS as error:
         failure = translate(error, deadline, conversation.handshake.url)
     finally:
@@ -185,15 +185,15 @@ def begin(
     return begun
 
 
-async def abegin(
-    response: httpx.Response, conversation: Conversation, deadline: Deadline, is_over: Callable[[], bool]
-) -> httpx.Response:
+async def abegin(response: Reply, conversation: Conversation, deadline: Deadline, is_over: Callable[[], bool]) -> Reply:
     """The same in an event loop."""
     begun = None
     try:
-        opening = conversation.start(response.headers.raw)
+        opening = conversation.start(response.raw_headers)
         await response.extensions["network_stream"].write(opening, deadline.write_seconds())
-        begun = with_pieces(response, asynchronous=_AsyncMessages(response, conversation, deadline, is_over))
+        begun = Reply(
+            101, response.raw_headers, _AsyncMessages(response, conversation, deadline, is_over), response.extensions
+        )
     except NETWORK_ERRORS as error:
         failure = translate(error, deadline, conversation.handshake.url)
     finally:
@@ -206,7 +206,7 @@ async def abegin(
 
 class _Base:
     def __init__(
-        self, response: httpx.Response, conversation: Conversation, deadline: Deadline, is_over: Callable[[], bool]
+        self, response: Reply, conversation: Conversation, deadline: Deadline, is_over: Callable[[], bool]
     ) -> None:
         self._response = response
         self._stream: Any = response.extensions["network_stream"]

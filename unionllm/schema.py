@@ -10,6 +10,7 @@ Follows https://platform.openai.com/docs/api-reference/chat/object (read 2026-11
 
 from __future__ import annotations
 
+import functools
 import time
 import uuid
 from typing import Any, ClassVar
@@ -49,7 +50,8 @@ def _now() -> int:
 class OpenAIObject(BaseModel):
     """Base of all response objects: attributes and ``["…"]`` alike, unknown fields kept."""
 
-    model_config = ConfigDict(extra="allow", protected_namespaces=(), populate_by_name=True)
+    # Validators and serializers are built when they are first needed: an answer of ours needs none.
+    model_config = ConfigDict(extra="allow", protected_namespaces=(), populate_by_name=True, defer_build=True)
 
     #: Fields that ``repr`` always shows, in this order.
     _shown: ClassVar[tuple[str, ...]] = ()
@@ -94,15 +96,15 @@ class OpenAIObject(BaseModel):
             extra: vendor fields; the dict is taken over. One that bears a declared field's name becomes that field,
                 unless ``known`` has it.
         """
+        defaults = _defaults_of(cls)
+        if extra and not defaults.keys().isdisjoint(extra):
+            known = {**{name: extra.pop(name) for name in defaults.keys() & extra}, **known}
         made = cls.__new__(cls)
-        put = object.__setattr__
-        defaults = _defaults(cls)
-        if extra and (declared := defaults.keys() & extra):
-            known = {**{name: extra.pop(name) for name in declared}, **known}
-        put(made, "__pydantic_fields_set__", set(known))
-        put(made, "__dict__", {**defaults, **known})
-        put(made, "__pydantic_extra__", extra if extra is not None else {})
-        put(made, "__pydantic_private__", None)
+        extra = {} if extra is None else extra
+        _put_fields_set(made, {*known, *extra})
+        _put_fields(made, {**defaults, **known})
+        _put_extra(made, extra)
+        _put_private(made, None)
         return made
 
     def __repr_args__(self) -> Any:
@@ -129,16 +131,17 @@ class OpenAIObject(BaseModel):
         return dumped
 
 
-_DEFAULTS: dict[type[OpenAIObject], dict[str, Any]] = {}
+# The four slots of a pydantic model, which are all that there is to one; faster than setting them by their names.
+_put_fields, _put_fields_set, _put_extra, _put_private = (
+    BaseModel.__dict__[slot].__set__
+    for slot in ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+)
 
 
-def _defaults(cls: type[OpenAIObject]) -> dict[str, Any]:
+@functools.cache
+def _defaults_of(cls: type[OpenAIObject]) -> dict[str, Any]:
     """Default of every declared field; a field with a default factory must be given to ``build``."""
-    found = _DEFAULTS.get(cls)
-    if found is None:
-        fields = cls.model_fields.items()
-        found = _DEFAULTS[cls] = {name: None if field.is_required() else field.default for name, field in fields}
-    return found
+    return {name: None if field.is_required() else field.default for name, field in cls.model_fields.items()}
 
 
 class Function(OpenAIObject):

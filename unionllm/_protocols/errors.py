@@ -75,9 +75,13 @@ _ADVICE: Mapping[type[APIError], str] = {
 }
 
 
+#: Without any of these, nothing is an error.
+_ERROR_FIELDS = frozenset({"error", "error_code", "errors", "base_resp", "code", "msgCode"})
+
+
 def has_error(data: Any) -> bool:
     """Whether a decoded body, or the data of a stream's event, is an error, whatever its HTTP status."""
-    if not isinstance(data, dict):
+    if not isinstance(data, dict) or _ERROR_FIELDS.isdisjoint(data):
         return False
     if data.get("error") or data.get("error_code") or data.get("errors"):
         return True

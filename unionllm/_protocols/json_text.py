@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from pydantic_core import from_json
+
 #: Levels of lists and objects. Answers have ten; what is deeper than some hundreds cannot be written down again.
 MAX_DEPTH = 100
 
@@ -20,16 +22,32 @@ def load_json(text: str, *, constant: Callable[[str], Any] | None = None) -> Any
     Raises:
         ValueError: it is no JSON, or nested more than ``MAX_DEPTH`` deep.
     """
-    try:
-        value = json.loads(text, parse_constant=constant)
-    except RecursionError:
-        raise ValueError(f"nested more than {MAX_DEPTH} deep") from None
+    value = _quickly(text) if constant is None else None
+    is_whole = value is not None
+    if value is None:
+        value = _slowly(text, constant)
     # Both are looked for in the text, which costs next to nothing, before they are looked for in every value.
     if text.count("[") + text.count("{") > MAX_DEPTH:
         _check_depth(value)
-    if "\\ud" in text or "\\uD" in text:
+    if not is_whole and ("\\ud" in text or "\\uD" in text):
         return _of_whole_characters(value)
     return value
+
+
+def _quickly(text: str) -> Any:
+    """The value; None for null, and for what is no JSON to the fast decoder, such as half a character."""
+    try:
+        return from_json(text)
+    except ValueError:
+        return None
+
+
+def _slowly(text: str, constant: Callable[[str], Any] | None) -> Any:
+    """The value, whatever Python takes for JSON."""
+    try:
+        return json.loads(text, parse_constant=constant)
+    except RecursionError:
+        raise ValueError(f"nested more than {MAX_DEPTH} deep") from None
 
 
 def _check_depth(value: Any) -> None:

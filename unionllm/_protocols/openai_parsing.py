@@ -7,17 +7,17 @@ role may be repeated, a last event may repeat the whole message.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from .._extras import set_apart
 from .._framing import Event
+from .._templates import template
 from .._wire import HttpReply
 from ..exceptions import APIResponseError, StreamInterruptedError
 from ..schema import (
     Choices,
     Delta,
-    Function,
     Message,
     ModelResponse,
     ModelResponseChunk,
@@ -28,6 +28,7 @@ from ..schema import (
 from .base import JSONObject
 from .json_text import load_json
 from .tidy import tidy_context
+from .tool_calls import MakeId, ToolCallIndexes, parse_function, parse_tool_call, word_of
 from .usage import count_of, first_count
 
 if TYPE_CHECKING:
@@ -43,40 +44,15 @@ _OURS = frozenset(
 )
 _CHOICE_FIELDS = frozenset({"index", "finish_reason", "message", "delta", "logprobs", "usage"})
 _MESSAGE_FIELDS = frozenset({"role", "content", "reasoning_content", "reasoning", "tool_calls", "function_call"})
+#: Nearly all deltas have no more than these.
+_PLAIN = frozenset({"role", "content"})
 _OPTIONAL_MESSAGE_FIELDS = ("refusal", "annotations", "audio")
 
 #: What reading raises when a vendor's values have not the types that they should have.
 ODD_SHAPES = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
-MakeId = Callable[[], str]
-
-
-def _word(value: Any) -> str | None:
-    """A short text such as an id; None when the vendor said nothing."""
-    return None if value is None or value == "" else str(value)
-
-
-def parse_tool_call(raw: Any, make_id: MakeId) -> ToolCall:
-    """One tool call of a whole message; arguments become JSON text, a missing id is made."""
-    raw = raw if isinstance(raw, dict) else {}
-    function = _function(raw.get("function"))
-    function.arguments = function.arguments or "{}"
-    extra = {name: value for name, value in raw.items() if name not in ("id", "type", "function", "index")}
-    known = {
-        "id": _word(raw.get("id")) or f"call_{make_id()}",
-        "type": _word(raw.get("type")) or "function",
-        "function": function,
-    }
-    return ToolCall.build(known, extra)
-
-
-def _function(raw: Any) -> Function:
-    raw = raw if isinstance(raw, dict) else {}
-    arguments = raw.get("arguments")
-    if arguments is not None and not isinstance(arguments, str):
-        arguments = json.dumps(arguments, ensure_ascii=False)
-    extra = {name: value for name, value in raw.items() if name not in ("name", "arguments")}
-    return Function.build({"name": _word(raw.get("name")), "arguments": arguments}, extra)
+_make_choice = template(StreamingChoices, {})
+_make_delta = template(Delta, {})
 
 
 def _text(value: Any) -> str | None:
@@ -105,10 +81,10 @@ def parse_message(raw: JSONObject, make_id: MakeId) -> Message:
     calls = [calls] if isinstance(calls, dict) else calls
     known: JSONObject = {
         "content": _text(raw.get("content")),
-        "role": _word(raw.get("role")) or "assistant",
+        "role": word_of(raw.get("role")) or "assistant",
         "reasoning_content": _reasoning(raw),
         "tool_calls": [parse_tool_call(call, make_id) for call in calls] if calls else None,
-        "function_call": _function(raw["function_call"]) if raw.get("function_call") else None,
+        "function_call": parse_function(raw["function_call"]) if raw.get("function_call") else None,
     }
     extra = set_apart(_extra(raw, _MESSAGE_FIELDS))
     known.update({name: extra.pop(name) for name in _OPTIONAL_MESSAGE_FIELDS if name in extra})
@@ -120,7 +96,7 @@ def parse_response(dialect: OpenAICompatible, chat: ChatRequest, data: JSONObjec
     raw_choices = [dialect.adjust_choice(raw) for raw in data.get("choices") or [] if isinstance(raw, dict)]
     choices = []
     for position, raw in enumerate(raw_choices):
-        word = _word(raw.get("finish_reason") or None)
+        word = word_of(raw.get("finish_reason") or None)
         message = dialect.adjust_message(raw.get("message") or raw.get("delta") or {})
         known = {
             "index": first_count(raw.get("index"), position),
@@ -137,7 +113,7 @@ def parse_response(dialect: OpenAICompatible, chat: ChatRequest, data: JSONObjec
             "choices": choices,
             "created": count_of(data.get("created")) or int(chat.now),
             "model": str(data.get("model") or chat.model),
-            "system_fingerprint": _word(data.get("system_fingerprint")),
+            "system_fingerprint": word_of(data.get("system_fingerprint")),
             "usage": next(filter(None, usages), None),
             "adaptations": list(chat.adaptations) or None,
             "request_id": _request_id(data),
@@ -159,60 +135,6 @@ def _request_id(data: JSONObject) -> str | None:
     return str(given) if given else None
 
 
-class ToolCallIndexes:
-    """Which call a piece belongs to, when vendors leave out, repeat or misstate the index."""
-
-    def __init__(self) -> None:
-        self._ids: list[str | None] = []
-        self._place_of_id: dict[str, int] = {}
-        self._places: dict[int, int] = {}
-        self._named: set[int] = set()
-
-    def place(self, raw: JSONObject, position: int) -> tuple[int, bool]:
-        """Our index of the call, and whether this is its first piece."""
-        given, call_id = raw.get("index"), _word(raw.get("id"))
-        if call_id is not None and call_id in self._place_of_id:
-            return self._place_of_id[call_id], False
-        if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
-            known = self._places.get(given)
-            # The same index with another id is another call: one vendor numbers every call 0.
-            if known is not None and (call_id is None or self._ids[known] is None):
-                self._know(known, self._ids[known] or call_id)
-                return known, False
-            place = self._places[given] = self._new(call_id)
-            return place, True
-        if call_id is None and self._ids and not (raw.get("function") or {}).get("name"):
-            return len(self._ids) - 1, False
-        return self._new(call_id), True
-
-    def _new(self, call_id: str | None) -> int:
-        self._ids.append(None)
-        self._know(len(self._ids) - 1, call_id)
-        return len(self._ids) - 1
-
-    def _know(self, place: int, call_id: str | None) -> None:
-        self._ids[place] = call_id
-        if call_id is not None:
-            self._place_of_id.setdefault(call_id, place)
-
-    def piece(self, raw: Any, position: int, make_id: MakeId) -> ToolCall:
-        """One piece of one call, as our schema: id, type and name on the first piece only."""
-        raw = raw if isinstance(raw, dict) else {}
-        place, is_first = self.place(raw, position)
-        function = _function(raw.get("function"))
-        if place in self._named:
-            function.name = None
-        elif function.name:
-            self._named.add(place)
-        known: JSONObject = {"index": place, "function": function, "id": None, "type": None}
-        if is_first:
-            known["id"] = _word(raw.get("id")) or f"call_{make_id()}"
-            self._know(place, known["id"])
-            known["type"] = _word(raw.get("type")) or "function"
-        extra = {name: value for name, value in raw.items() if name not in ("id", "type", "function", "index")}
-        return ToolCall.build(known, extra)
-
-
 class OpenAIChunkParser:
     """The events of one stream.
 
@@ -228,6 +150,7 @@ class OpenAIChunkParser:
         self._dialect = dialect
         self._chat = chat
         self._head: JSONObject = {}
+        self._make = template(ModelResponseChunk, {})
         self._finished: dict[int, str] = {}
         self._usage: Usage | None = None
         self._started: set[int] = set()
@@ -274,16 +197,24 @@ class OpenAIChunkParser:
     def _chunk(self, data: JSONObject) -> Iterable[ModelResponseChunk]:
         if not self._head:
             self._head = self._first_head(data)
+            self._make = template(ModelResponseChunk, self._head)
         if data.get("usage"):
             self._usage = self._dialect.usage(data["usage"]) or self._usage
-        made = [self._choice(raw) for raw in data.get("choices") or () if isinstance(raw, dict)]
-        choices = [choice for choice in made if choice is not None]
-        extra = _extra(data, _BODY_FIELDS)
-        self._own.update(own := _own_fields(self._dialect, data))
+        choices = []
+        for raw in data.get("choices") or ():
+            choice = self._choice(raw) if isinstance(raw, dict) else None
+            if choice is not None:
+                choices.append(choice)
+        known: JSONObject = {"choices": choices}
+        extra = {} if _BODY_FIELDS.issuperset(data) else _extra(data, _BODY_FIELDS)
+        own = _own_fields(self._dialect, data)
+        if own:
+            self._own.update(own)
+            known.update(own)
         if not choices:
             self._late.update(extra)
             return ()
-        return (ModelResponseChunk.build({**self._head, "choices": choices, **own}, extra),)
+        return (self._make(known, extra),)
 
     def _first_head(self, data: JSONObject) -> JSONObject:
         chat = self._chat
@@ -291,7 +222,7 @@ class OpenAIChunkParser:
             "id": str(data.get("id") or chat.make_id()),
             "created": count_of(data.get("created")) or int(chat.now),
             "model": str(data.get("model") or chat.model),
-            "system_fingerprint": _word(data.get("system_fingerprint")),
+            "system_fingerprint": word_of(data.get("system_fingerprint")),
             # Also in what is left of a stream that broke off.
             "provider": chat.provider or None,
             "request_id": _request_id(data) or self._dialect.request_id(self._reply),
@@ -308,31 +239,37 @@ class OpenAIChunkParser:
         delta = raw.get("delta")
         if delta is None and index not in self._started:
             delta = raw.get("message")
-        made, extra = self._delta(index, delta or {}), _extra(raw, _CHOICE_FIELDS)
+        made = self._delta(index, delta or {})
+        extra = {} if _CHOICE_FIELDS.issuperset(raw) else _extra(raw, _CHOICE_FIELDS)
         if made is None and raw.get("logprobs") is None:
             self._late_of.setdefault(index, {}).update(extra)
             return None
         known = {"index": index, "delta": made or Delta.build({}), "logprobs": raw.get("logprobs")}
-        return StreamingChoices.build(known, extra)
+        return _make_choice(known, extra)
 
     def _delta(self, index: int, raw: JSONObject) -> Delta | None:
         raw = self._dialect.adjust_message(raw)
-        known: JSONObject = {}
-        content, reasoning, calls = raw.get("content"), _reasoning(raw), raw.get("tool_calls")
-        if content:
-            known["content"] = _text(content)
+        content = raw.get("content")
+        known: JSONObject = {"content": _text(content)} if content else {}
+        extra: JSONObject = {}
+        if not _PLAIN.issuperset(raw):
+            extra = self._further(index, raw, known)
+        if index not in self._started and (known or extra or "role" in raw or "content" in raw):
+            self._started.add(index)
+            known["role"] = word_of(raw.get("role")) or "assistant"
+            known.setdefault("content", _text(content))
+        return _make_delta(known, extra) if known or extra else None
+
+    def _further(self, index: int, raw: JSONObject, known: JSONObject) -> JSONObject:
+        """What a delta holds beside text; fields of ours go to ``known``, the vendor's own are given back."""
+        reasoning, calls = _reasoning(raw), raw.get("tool_calls")
         if reasoning:
             known["reasoning_content"] = reasoning
         if calls:
             known["tool_calls"] = self._tool_calls(index, [calls] if isinstance(calls, dict) else calls)
         if raw.get("function_call"):
-            known["function_call"] = _function(raw["function_call"])
-        extra = {name: value for name, value in raw.items() if name not in _MESSAGE_FIELDS and value is not None}
-        if index not in self._started and (known or extra or "role" in raw or "content" in raw):
-            self._started.add(index)
-            known["role"] = _word(raw.get("role")) or "assistant"
-            known.setdefault("content", _text(content))
-        return Delta.build(known, extra) if known or extra else None
+            known["function_call"] = parse_function(raw["function_call"])
+        return {name: value for name, value in raw.items() if name not in _MESSAGE_FIELDS and value is not None}
 
     def _tool_calls(self, index: int, raw: list[Any]) -> list[ToolCall]:
         indexes = self._calls.get(index)
