@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from cli_runs import run_here, set_variables, terminal, variables_for
 from unionllm.cli._measuring import Measured
 from unionllm.cli._screen import cost_of, money
 from unionllm.cli.bench import percentile
+from unionllm.cost import Cost
 from unionllm.testing import VendorServer
 
 
@@ -76,18 +78,33 @@ def test_ctrl_c_shows_what_has_arrived(vendor_server: VendorServer) -> None:
     assert any("zhipuai/" in line and "deepseek/" in line for line in screen.text.splitlines())
 
 
-class Cost:
-    total = 0.0125
-    currency = "CNY"
+def test_known_costs_are_added_up_and_unknown_ones_counted(
+    vendor_server: VendorServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_variables(monkeypatch, variables_for(vendor_server, "zhipuai", "dify"))
+
+    ran = run_here(capsys, "compare", "你好", "dify", "dify", "zhipuai/glm-4.6")
+
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.splitlines()[-1] == "Together: 0.00006 USD, 1 unknown"
+    bare = [line.split()[-2:] for line in ran.out.splitlines() if line.startswith("dify")]
+    assert bare == [["0.00003", "USD"]] * 2
 
 
 class Response:
-    def __init__(self, cost: object) -> None:
-        self.cost = cost
+    def __init__(self, amount: str) -> None:
+        self.cost = Cost(Decimal(amount), "CNY") if amount else None
 
 
 @pytest.mark.parametrize(
-    ("response", "told"), [(Response(Cost()), "0.0125 CNY"), (Response(None), "–"), (object(), "–"), (None, "–")]
+    ("response", "told"),
+    [
+        (Response("0.0125"), "0.0125 CNY"),
+        (Response("0.0000123456"), "0.00001235 CNY"),
+        (Response(""), "–"),
+        (object(), "–"),
+        (None, "–"),
+    ],
 )
 def test_a_cost_is_shown_in_its_currency_and_never_guessed(response: object, told: str) -> None:
     assert money(cost_of(response)) == told

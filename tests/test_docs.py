@@ -177,6 +177,15 @@ RUNS: dict[str, list[list[Run]]] = {
         [Run(prints=("2 1", "5"), sends=(EMBEDDED,), path="/embeddings")],
         [Run(prints=("0",), sends=(("zhipuai", {"input": ["你好"]}),), path="/embeddings")],
     ],
+    "docs/cost": [
+        [Run(prints=("unknown",), sends=(("zhipuai", {"model": "glm-5.3"}),))],
+        [Run(prints=("0.2 CNY, 0.001 USD, 1 unknown\n0.20 1",), sends=())],
+        [Run(prints=("3 2 0.0000572 CNY",), sends=(ZHIPU,))],
+    ],
+    "docs/observability": [
+        [Run(prints=("deepseek deepseek-v4-flash 1 5 None",), sends=(FLASH,))],
+        [Run(prints=("chat glm-5.2 3 ('stop',)",), sends=(ZHIPU,))],
+    ],
     "docs/scale-out": [
         [Run(prints=(f"{TEXT} 5",), sends=(ZHIPU,), own_process=True)],
         [Run(prints=(f"deepseek {TEXT}",), sends=(ZHIPU, FLASH), answer=zhipuai_without_money, own_process=True)],

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ._batch.results import BatchResult
     from ._stream import AsyncStream, Stream
     from .chat import UnionLLM, aunionchat, providers, unionchat
+    from .cost import Cost, sum_costs
     from .embeddings import aunionembed, unionembed
     from .exceptions import (
         APICallError,
@@ -84,6 +85,7 @@ __all__ = [
     "ContentPolicyViolationError",
     "Context",
     "ContextWindowExceededError",
+    "Cost",
     "Delta",
     "Embedding",
     "EmbeddingResponse",
@@ -116,11 +118,12 @@ __all__ = [
     "aunionembed",
     "batch",
     "providers",
+    "sum_costs",
     "unionchat",
     "unionembed",
 ]
 
-_SUBMODULES = frozenset({"chat", "embeddings", "exceptions", "main", "models", "schema", "utils"})
+_SUBMODULES = frozenset({"chat", "cost", "embeddings", "exceptions", "hooks", "main", "models", "schema", "utils"})
 _IN_SCHEMA = frozenset(
     {
         "Choices",
@@ -154,6 +157,8 @@ def _home(name: str) -> str:
         return "schema"
     if name in ("Stream", "AsyncStream"):
         return "_stream"
+    if name in ("Cost", "sum_costs"):
+        return "cost"
     if name in ("aunionembed", "unionembed"):
         return "embeddings"
     return "chat" if name in ("UnionLLM", "aunionchat", "unionchat") else "exceptions"

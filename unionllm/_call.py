@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ._request import ChatRequest
     from ._retry import RetryPolicy
     from ._timeouts import Deadline, Timeouts
+    from ._watch import Watch
     from .schema import ModelResponse
 
 T = TypeVar("T")
@@ -83,17 +84,20 @@ class Route:
     clock: Callable[[], float] = time.time
 
 
-def run_call(routes: Sequence[Callable[[], Route]], deadline: Deadline) -> Flow[tuple[Route, Any]]:
+def run_call(
+    routes: Sequence[Callable[[], Route]], deadline: Deadline, watch: Watch | None = None
+) -> Flow[tuple[Route, Any]]:
     """Try the routes in order, each with its retries; give the first that works, with its result.
 
-    Routes after the first are made when they are needed. The last error is the one raised.
+    Routes after the first are made when they are needed. The last error is the one raised. ``watch`` is told of every
+    try.
     """
     earlier: list[str] = []
     for position, make_route in enumerate(routes):
         try:
             route = make_route()
             deadline.start_route(route.timeouts)
-            result = yield from _with_retries(route, deadline)
+            result = yield from _with_retries(route, deadline, watch)
         except UnionLLMError as error:
             # A first provider that cannot be asked is a mistake of the caller's; a fallback is passed over.
             if position == len(routes) - 1 or deadline.is_over or not (position or isinstance(error, APIError)):
@@ -102,6 +106,8 @@ def run_call(routes: Sequence[Callable[[], Route]], deadline: Deadline) -> Flow[
             failed = getattr(error, "provider", None) or f"fallback {position}"
             earlier.append(f"{failed}: {type(error).__name__}")
             logger.info("%s failed for good (%s); falling back", failed, type(error).__name__)
+            if watch is not None:
+                watch.retrying(error, 0.0, is_fallback=True)
         else:
             return route, result
     raise AssertionError("a call has at least one route")
@@ -115,13 +121,15 @@ def _add_earlier(error: UnionLLMError, earlier: Sequence[str]) -> None:
             error.message = message
 
 
-def _with_retries(route: Route, deadline: Deadline) -> Flow[Any]:
+def _with_retries(route: Route, deadline: Deadline, watch: Watch | None) -> Flow[Any]:
     tries = 0
     while True:
         tries += 1
         # Signatures and dates are of this try, not of the first.
         chat = replace(route.chat, now=route.clock())
         deadline.start_attempt(route.timeouts, route.max_bytes)
+        if watch is not None:
+            watch.sending(chat)
         try:
             if chat.stream:
                 return (yield from route.backend.stream(chat, deadline))
@@ -135,6 +143,8 @@ def _with_retries(route: Route, deadline: Deadline) -> Flow[Any]:
             if seconds is None or (left is not None and seconds >= left):
                 raise
             logger.info("%s: %s; trying again in %.2f s", chat.provider, type(error).__name__, seconds)
+            if watch is not None:
+                watch.retrying(error, seconds)
         yield Wait(seconds=seconds)
 
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from ._call import Route
     from ._clients import Transports
     from ._timeouts import Deadline
+    from ._watch import Watch
     from ._wire import Flow
+    from .cost import PriceTable
 
 
 _ADDRESSES = frozenset({"api_base", "base_url", "endpoint_url"})
@@ -27,6 +29,9 @@ _MAY_HIDE = frozenset("@?")
 class Call:
     """One call: its arguments → a flow, and the flow's result → what the user gets."""
 
+    #: What OpenTelemetry calls it.
+    operation = "chat"
+
     def __init__(self, given: dict[str, Any]) -> None:
         from ._log import configure
 
@@ -34,20 +39,29 @@ class Call:
         self.given = given
         self.http_client = given.get("http_client")
         self.is_stream = bool(given.get("stream"))
+        self.watch: Watch | None = None
+        self.prices: PriceTable | None = None
 
     def start(self) -> tuple[Flow[tuple[Route, Any]], Deadline]:
         """The flow of the call, and its limits. Whatever is wrong with the arguments is raised here."""
         from ._call import run_call
         from ._routes import fallback_args, read_fallbacks
         from ._timeouts import Deadline
+        from ._watch import watch_of
         from ._wire import Environment
 
+        if self.given.get("prices") is not None:
+            from .cost import own_prices
+
+            self.prices = own_prices(self.given["prices"])
+        self.watch = watch_of(self.given, self.operation)
         build, environ = self.route_builder(), Environment(os.environ)
         first = build(self.given, environ)
         others = [fallback_args(self.given, fallback) for fallback in read_fallbacks(self.given.get("fallbacks"))]
         routes = [lambda: first, *((lambda args=args: build(args, environ)) for args in others)]
         deadline = Deadline(first.timeouts, time.monotonic)
-        return run_call(routes, deadline), deadline
+        flow = run_call(routes, deadline, self.watch)
+        return (flow if self.watch is None else self.watch.follow(flow)), deadline
 
     def route_builder(self) -> Callable[[Mapping[str, Any], Mapping[str, str]], Route]:
         """What makes a route of arguments and the environment."""
@@ -60,7 +74,9 @@ class Call:
         from ._finish import Finisher
 
         route, answer = result
-        finisher = Finisher(route, self.given.get("response_format"))
+        finisher = Finisher(route, self.given.get("response_format"), self.prices)
+        if self.watch is not None:
+            return self.watch.deliver(answer, finisher, stream_class if self.is_stream else None)
         return stream_class(answer, finisher) if self.is_stream else finisher.response(answer)
 
     def run(self, transports: Transports) -> Any:
@@ -87,6 +103,8 @@ class Call:
 class EmbeddingCall(Call):
     """One call for embeddings."""
 
+    operation = "embeddings"
+
     def route_builder(self) -> Callable[[Mapping[str, Any], Mapping[str, str]], Route]:
         """See ``Call``."""
         from ._embeddings import build_embedding_route
@@ -95,6 +113,8 @@ class EmbeddingCall(Call):
 
     def finish(self, result: tuple[Route, Any], stream_class: Any) -> Any:
         """See ``Call``."""
+        if self.watch is not None:
+            self.watch.answered(result[1])
         return result[1]
 
 

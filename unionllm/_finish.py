@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ._call import Route, label
+from ._priced import remember
 from .exceptions import APIError, APIResponseError
 
 if TYPE_CHECKING:
+    from .cost import PriceTable
     from .schema import ModelResponse
 
 
@@ -17,10 +19,12 @@ class Finisher:
     Args:
         route: the route that answered.
         reply_class: the pydantic class that the caller gave as ``response_format``, if any.
+        prices: the caller's own prices, if any.
     """
 
-    def __init__(self, route: Route, reply_class: Any) -> None:
+    def __init__(self, route: Route, reply_class: Any, prices: PriceTable | None = None) -> None:
         self._chat = route.chat
+        self._prices = prices
         self._reply_class = reply_class if isinstance(reply_class, type) else None
 
     def error(self, error: APIError) -> None:
@@ -35,6 +39,7 @@ class Finisher:
         """
         if response.provider is None:
             response.provider = self._chat.provider or None
+        remember(response, self._chat, self._prices)
         is_whole = bool(response.choices) and response.choices[0].finish_reason is not None
         if self._reply_class is not None and is_whole and response.parsed is None:
             response.parsed = self._parse(response)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ._stream import AsyncStream, Stream
+    from .hooks import Hooks
     from .schema import EmbeddingResponse, ModelResponse
 
 __all__ = ["UnionLLM", "aunionchat", "providers", "unionchat"]
@@ -68,7 +69,9 @@ def unionchat(
             ``pool``, ``first_token``, ``idle``, ``total``), ``max_retries`` (default 2),
             ``max_response_bytes`` (default 33,554,432: the largest event, and the largest whole answer), ``fallbacks``,
             ``extra_headers``, ``extra_query``, ``extra_body``, ``http_client``, ``param_policy`` ("adapt", "strict" or
-            "raw"), ``fetch_media`` (hosts that media may be fetched from, or True). None means "not given".
+            "raw"), ``fetch_media`` (hosts that media may be fetched from, or True), ``prices`` (see ``unionllm.cost``),
+            ``on_request``, ``on_response``, ``on_retry``, ``on_error`` (see ``unionllm.hooks``).
+            None means "not given".
 
     Returns:
         The answer, or with ``stream=True`` an iterator over its chunks, opened: a refused call raises here.
@@ -138,6 +141,8 @@ class UnionLLM:
             defaults.get("model"), defaults.get("messages"), provider, defaults.get("stream"), defaults
         )
         self._transports = Transports()
+        #: Further hooks for all calls, beside those of the caller's: see ``unionllm.otel``.
+        self._observers: tuple[Hooks, ...] = ()
 
     def __repr__(self) -> str:
         return f"UnionLLM(provider={self.provider!r}, model={self._defaults.get('model')!r})"
@@ -146,7 +151,10 @@ class UnionLLM:
         own = arguments(model, messages, params.get("provider"), stream, params)
         from ._routes import merge_args
 
-        return merge_args(self._defaults, {name: value for name, value in own.items() if value is not None})
+        given = merge_args(self._defaults, {name: value for name, value in own.items() if value is not None})
+        if self._observers:
+            given["observers"] = self._observers
+        return given
 
     @overload
     def completion(

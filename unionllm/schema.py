@@ -4,8 +4,7 @@ Every object offers attribute access and dict-style access (``["…"]``, ``.get`
 fields it does not know, and has every field of the schema at all times: ``None`` when the vendor did not say. ``in``
 tells whether a field has a value.
 
-Follows https://platform.openai.com/docs/api-reference/chat/object (read 2026-11-23); the fields for agent platforms
-(``context``, ``conversation_id``, …) are our own extension.
+Follows https://platform.openai.com/docs/api-reference/chat/object (read 2026-11-23); agent platforms' fields are ours.
 """
 
 from __future__ import annotations
@@ -13,10 +12,13 @@ from __future__ import annotations
 import functools
 import time
 import uuid
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 from typing_extensions import Self
+
+if TYPE_CHECKING:
+    from .cost import Cost
 
 __all__ = [
     "Adaptation",
@@ -41,10 +43,6 @@ __all__ = [
 def new_id() -> str:
     """A fresh completion id, for vendors that send none."""
     return f"chatcmpl-{uuid.uuid4()}"
-
-
-def _now() -> int:
-    return int(time.time())
 
 
 class OpenAIObject(BaseModel):
@@ -329,7 +327,7 @@ class _Completion(OpenAIObject):
     """
 
     id: str = Field(default_factory=new_id)
-    created: int = Field(default_factory=_now)
+    created: int = Field(default_factory=lambda: int(time.time()))
     model: str | None = None
     system_fingerprint: str | None = None
     usage: Usage | None = None
@@ -364,6 +362,12 @@ class ModelResponse(_Completion):
 
     object: str = "chat.completion"
     choices: list[Choices] = Field(default_factory=list)
+
+    @property
+    def cost(self) -> Cost | None:
+        """What the answer cost, in the vendor's currency; None when it is not known for sure, and on chunks."""
+        basis = self.__dict__.get("_basis")
+        return None if basis is None else basis.cost(self)
 
 
 class ModelResponseChunk(ModelResponse):

@@ -8,13 +8,17 @@ import json
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from unionllm import BadRequestError, abatch, batch
+from unionllm import BadRequestError, Cost, ModelResponse, Usage, abatch, batch
 from unionllm._batch.api import AsyncBatchRun, BatchRun
+from unionllm._batch.results import Purse
+from unionllm._priced import remember
+from unionllm._request import ChatRequest
 from unionllm.testing import VendorServer
 
 
@@ -218,6 +222,31 @@ def test_a_budget_in_money_stops_when_no_answer_says_its_price(vendors: VendorSe
     results = list(run)
 
     assert (run.stats.ending, [result.is_ok for result in results]) == ("no_price", [True])
+
+
+def test_a_budget_in_money_is_kept_by_your_own_prices(vendors: VendorServer) -> None:
+    prices = [{"provider": "zhipuai", "models": ["glm-4.5"], "currency": "CNY", "input": 1e5, "output": 1e5}]
+
+    run = batch([f"q{number:02}" for number in range(50)], budget_cost=20.0, prices=prices, **given(vendors))
+    results = list(run)
+
+    assert run.stats.ending == "budget"
+    assert run.stats.cost == pytest.approx(sum(result.cost or 0 for result in results))
+    assert 0 < run.stats.cost <= 20
+    assert run.stats.cost == pytest.approx(run.stats.tokens / 10)
+
+
+def test_money_of_a_second_currency_is_not_added_to_the_first() -> None:
+    purse = Purse()
+    answers = [ModelResponse() for _ in range(4)]
+    told = [Cost(Decimal("0.5"), "CNY"), Cost(Decimal("9"), "USD"), Cost(Decimal("0.25"), "CNY"), None]
+    for response, cost in zip(answers, told, strict=True):
+        if cost is not None:
+            usage = Usage(total_cost=cost.amount, cost_unit=cost.currency)
+            response.usage = usage
+            remember(response, ChatRequest(provider="dify", model="", messages=()), None)
+
+    assert [purse.cost_of(response) for response in answers] == [0.5, None, 0.25, None]
 
 
 def test_requests_a_minute_are_kept(vendors: VendorServer) -> None:

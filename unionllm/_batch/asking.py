@@ -24,7 +24,7 @@ from ..exceptions import (
 )
 from .lines import Line
 from .pace import Lane, Turn, open_lanes
-from .results import Entry, entry_of_error, entry_of_response
+from .results import Entry, Purse, entry_of_error, entry_of_response
 
 if TYPE_CHECKING:
     from .._call import Route
@@ -143,6 +143,7 @@ class Asker:
         self._changed = asyncio.Event()
         # First come, first served: a request that has to be asked again is not overtaken forever.
         self._queue = asyncio.Lock()
+        self._purse = Purse()
         self.average_tokens: float | None = None
         self.average_cost: float | None = None
         self.is_stopping = False
@@ -239,7 +240,8 @@ class Asker:
         given = arguments(params.get("model"), params.get("messages"), params.get("provider"), False, params)
         try:
             with self._pool() as transports:
-                return entry_of_response(line.key, await _LaneCall(given, hear).arun(transports))
+                response = await _LaneCall(given, hear).arun(transports)
+            return entry_of_response(line.key, response, self._purse.cost_of(response))
         except (RateLimitError, *_OF_THE_KEY):
             raise
         except Exception as error:  # noqa: BLE001  # one line of many: whatever it ends in is told in its place

@@ -40,15 +40,15 @@ class Entry:
     error: dict[str, Any] | None = None
 
 
-def entry_of_response(key: str, response: ModelResponse) -> Entry:
-    """The entry of an answer."""
+def entry_of_response(key: str, response: ModelResponse, cost: float | None) -> Entry:
+    """The entry of an answer that cost so much."""
     return Entry(
         key=key,
         is_ok=True,
         status=200,
         request_id=response.request_id,
         tokens=tokens_of(response),
-        cost=cost_of(response),
+        cost=cost,
         body=response.model_dump_json().encode(),
     )
 
@@ -61,11 +61,19 @@ def tokens_of(response: ModelResponse) -> int:
     return usage.total_tokens or (usage.prompt_tokens or 0) + (usage.completion_tokens or 0)
 
 
-def cost_of(response: ModelResponse) -> float | None:
-    """What an answer cost, as far as it says so itself: a number, or an object with a ``total`` or an ``amount``."""
-    cost = response.get("cost")
-    cost = next((getattr(cost, name) for name in ("total", "amount", "value") if hasattr(cost, name)), cost)
-    return float(cost) if isinstance(cost, (int, float)) and not isinstance(cost, bool) else None
+class Purse:
+    """Costs of one job, in the currency of the first one: amounts of two currencies cannot be added."""
+
+    def __init__(self) -> None:
+        self.currency: str | None = None
+
+    def cost_of(self, response: ModelResponse) -> float | None:
+        """What an answer cost; None where that is not known, or is money of another currency."""
+        cost = response.cost
+        if cost is None:
+            return None
+        self.currency = self.currency or cost.currency
+        return float(cost.amount) if cost.currency == self.currency else None
 
 
 def entry_of_error(key: str, error: Exception) -> Entry:

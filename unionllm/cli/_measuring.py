@@ -14,6 +14,7 @@ from ..exceptions import APIError, UnionLLMError
 from ._screen import cost_of
 
 if TYPE_CHECKING:
+    from ..cost import Cost
     from ..schema import ModelResponse, Usage
 
 
@@ -65,8 +66,8 @@ class Measured:
         return tokens / (self.ended - self.first)
 
     @property
-    def cost(self) -> tuple[float, str] | None:
-        """Amount and currency."""
+    def cost(self) -> Cost | None:
+        """What the answer cost."""
         return cost_of(self.response)
 
 

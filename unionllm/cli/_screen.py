@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Context
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console, JustifyMethod
     from rich.text import Text
+
+    from ..cost import Cost
 
 #: Control characters, but for tab and line feed: in the text of a model they could steer the terminal.
 _CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
@@ -133,15 +137,12 @@ _STYLES = {
 }
 
 
-def cost_of(response: Any) -> tuple[float, str] | None:
-    """Amount and currency of what an answer cost; None when nobody knows."""
-    cost = getattr(response, "cost", None)
-    if cost is None:
-        return None
-    amount = next((getattr(cost, name) for name in ("total", "amount", "value") if hasattr(cost, name)), cost)
-    return float(amount), str(getattr(cost, "currency", "") or getattr(response, "currency", "") or "")
+def cost_of(response: Any) -> Cost | None:
+    """What an answer cost; None when nobody knows, or where there is no answer."""
+    cost: Cost | None = getattr(response, "cost", None)
+    return cost
 
 
-def money(cost: tuple[float, str] | None) -> str:
-    """``0.00123 CNY``."""
-    return UNKNOWN if cost is None else f"{cost[0]:.4g} {cost[1]}".strip()
+def money(cost: Cost | None) -> str:
+    """``0.001235 CNY``: four digits that count."""
+    return UNKNOWN if cost is None else str(replace(cost, amount=Context(prec=4).plus(cost.amount)))

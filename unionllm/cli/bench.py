@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..cost import sum_costs
 from . import codes
 from ._asking import choose
 from ._measuring import Measured, measure
-from ._screen import UNKNOWN, CommandError, money, tell, warnings, write, write_json, write_table
+from ._screen import UNKNOWN, CommandError, tell, warnings, write, write_json, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -173,10 +174,9 @@ def _spread(values: list[float | None]) -> dict[str, float] | None:
 def _figures(run: Run) -> dict[str, Any]:
     good = run.good
     tokens = sum(call.usage.completion_tokens or 0 for call in good if call.usage is not None)
-    costs = [call.cost for call in good]
-    known = [cost for cost in costs if cost is not None]
+    spent = sum_costs(call.cost for call in good)
     # A sum over calls of which some are unknown would be too low.
-    is_known = bool(known) and len(known) == len(costs) and len({currency for _, currency in known}) == 1
+    amounts = list(spent.amounts.items()) if not spent.unknown else []
     return {
         "provider": run.provider,
         "model": run.model,
@@ -187,7 +187,7 @@ def _figures(run: Run) -> dict[str, Any]:
         "seconds": run.seconds,
         "calls_a_second": len(good) / run.seconds if run.seconds else None,
         "tokens_a_second": tokens / run.seconds if run.seconds and tokens else None,
-        "cost": {"amount": sum(amount for amount, _ in known), "currency": known[0][1]} if is_known else None,
+        "cost": {"amount": float(amounts[0][1]), "currency": amounts[0][0]} if len(amounts) == 1 else None,
         "seconds_to_first_token": _spread([call.seconds_to_first for call in good]),
         "seconds_of_a_call": _spread([call.seconds for call in good]),
         "tokens_a_second_of_a_call": _spread([call.tokens_a_second for call in good]),
@@ -203,7 +203,7 @@ def _show(figures: dict[str, Any]) -> None:
     rate, tokens = figures["calls_a_second"], figures["tokens_a_second"]
     cost = figures["cost"]
     told = UNKNOWN if tokens is None else f"{tokens:.1f}"
-    spent = money((cost["amount"], cost["currency"]) if cost else None)
+    spent = f"{cost['amount']:.4g} {cost['currency']}" if cost else UNKNOWN
     write(f"{rate or 0:.2f} calls/s, {told} tokens/s, cost {spent}\n\n")
     rows = []
     for title, name, digits in (

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..cost import sum_costs
 from . import codes
 from ._asking import choose
 from ._measuring import Measured, measure, prepare
@@ -151,13 +152,8 @@ def _count(value: int | None) -> str:
 
 def _totals(calls: list[Measured]) -> str:
     """What all answers cost, currency by currency; "" when no cost is known."""
-    sums: dict[str, float] = {}
-    for call in calls:
-        if call.cost is not None:
-            sums[call.cost[1]] = sums.get(call.cost[1], 0.0) + call.cost[0]
-    unknown = sum(1 for call in calls if call.cost is None)
-    told = [money((amount, currency)) for currency, amount in sums.items()]
-    return ", ".join(told + ([f"{unknown} unknown"] if unknown else [])) if told else ""
+    total = sum_costs(call.cost for call in calls)
+    return str(total) if total.amounts else ""
 
 
 def _plain(call: Measured) -> dict[str, Any]:
@@ -169,7 +165,7 @@ def _plain(call: Measured) -> dict[str, Any]:
         "seconds": call.seconds,
         "tokens_a_second": call.tokens_a_second,
         "usage": None if call.usage is None else call.usage.model_dump(),
-        "cost": None if call.cost is None else {"amount": call.cost[0], "currency": call.cost[1]},
+        "cost": None if call.cost is None else {"amount": float(call.cost.amount), "currency": call.cost.currency},
         "error": None if call.error is None else {"type": type(call.error).__name__, "message": str(call.error)},
         "was_stopped": call.was_stopped,
     }
