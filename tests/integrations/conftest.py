@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from foreign_vendors.internet import Internet
 from integrations.played import running
+from server import ScriptedServer
 
 from scripts import Reply
 from unionllm.testing import VendorServer
@@ -24,6 +25,13 @@ def vendors() -> Iterator[VendorServer]:
     """A server whose vendors answer sensibly."""
     with running("doubao", "zhipuai", "qwen", "deepseek") as server:
         yield server
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    """A scripted server on a free port."""
+    with ScriptedServer() as running_server:
+        yield running_server
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Vendors whose played model answers the questions of the frameworks' own tests sensibly; the wire is as it always is."""
+"""Vendors whose played model answers the frameworks' own tests sensibly; the wire is as it always is."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from langchain_core.output_parsers.openai_tools import make_invalid_tool_call, p
 
 from ..exceptions import BadRequestError
 from ..schema import Choices, Message, ModelResponse, StreamingChoices, Usage
-from ._parts import reasoning_of, to_content
+from ._parts import details_of, reasoning_of, to_content
 
 #: Whose form the content of our answers has, as LangChain means it; the vendor stands in ``provider``.
 _OURS = {"model_provider": "unionllm"}
@@ -158,10 +158,9 @@ def to_usage(usage: Usage | None) -> UsageMetadata | None:
         output_tokens=usage.completion_tokens,
         total_tokens=usage.prompt_tokens + usage.completion_tokens if total is None else total,
     )
-    cached = usage.prompt_tokens_details and usage.prompt_tokens_details.cached_tokens
+    cached, reasoning = details_of(usage)
     if cached is not None:
         counted["input_token_details"] = InputTokenDetails(cache_read=cached)
-    reasoning = usage.completion_tokens_details and usage.completion_tokens_details.reasoning_tokens
     if reasoning is not None:
         counted["output_token_details"] = OutputTokenDetails(reasoning=reasoning)
     return counted

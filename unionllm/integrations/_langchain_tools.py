@@ -85,7 +85,7 @@ def _by_schema(model: BaseChatModel, schema: Any, strict: bool | None, kwargs: d
     return model.bind(response_format={"type": "json_schema", "json_schema": form}, **kwargs), _parser(schema)
 
 
-def _by_json(model: BaseChatModel, schema: Any, strict: bool | None, kwargs: dict[str, Any]) -> _Made:
+def _by_json(model: BaseChatModel, schema: Any, _strict: bool | None, kwargs: dict[str, Any]) -> _Made:
     return model.bind(response_format={"type": "json_object"}, **kwargs), _parser(schema)
 
 

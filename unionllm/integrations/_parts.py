@@ -1,4 +1,4 @@
-"""Content blocks of other frameworks → parts of a message as OpenAI defined them, which every call here takes.
+"""What the frameworks share: content blocks → parts of a message as OpenAI defined them; tokens that are told apart.
 
 LangChain's standard blocks: https://docs.langchain.com/oss/python/langchain/messages (read 2026-11-29).
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from ..schema import Usage
 
 #: Blocks of an assistant's turn that stand elsewhere in a message: its calls of tools, and what it thought.
 ELSEWHERE = frozenset(
@@ -50,7 +52,7 @@ def _text(block: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _image(block: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": "image_url", "image_url": {"url": address_of(block, "image/png"), **_detail(block)}}
+    return media_part("image_url", address_of(block, "image/png"), **_detail(block))
 
 
 def _detail(block: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,13 +66,28 @@ def _image_url(block: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _video(block: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": "video_url", "video_url": {"url": address_of(block, "video/mp4")}}
+    return media_part("video_url", address_of(block, "video/mp4"))
 
 
 def _audio(block: Mapping[str, Any]) -> dict[str, Any]:
-    kind = str(block.get("mime_type") or "audio/wav").partition("/")[2]
     data = block.get("base64") or block.get("data") or address_of(block, "audio/wav")
-    return {"type": "input_audio", "input_audio": {"data": data, "format": {"mpeg": "mp3", "x-wav": "wav"}.get(kind, kind)}}
+    kind = str(block.get("mime_type") or "audio/wav").partition("/")[2]
+    return audio_part(data, {"mpeg": "mp3", "x-wav": "wav"}.get(kind, kind))
+
+
+def audio_part(data: str, kind: str) -> dict[str, Any]:
+    """A part that is heard: base64 or an address, and ``wav`` or ``mp3``."""
+    return {"type": "input_audio", "input_audio": {"data": data, "format": kind}}
+
+
+def media_part(kind: str, url: str, **more: Any) -> dict[str, Any]:
+    """A part that is seen: an ``image_url`` or a ``video_url``."""
+    return {"type": kind, kind: {"url": url, **more}}
+
+
+def file_part(data: str, name: str | None) -> dict[str, Any]:
+    """A part that is read: its address, and what it is called."""
+    return {"type": "file", "file": {"file_data": data, **({"filename": name} if name else {})}}
 
 
 def _file(block: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,8 +97,7 @@ def _file(block: Mapping[str, Any]) -> dict[str, Any]:
         return {"type": "file", "file": {"file_id": known}}
     extras = {**(block.get("metadata") or {}), **(block.get("extras") or {})}
     name = block.get("filename") or extras.get("filename") or extras.get("name")
-    named = {"filename": name} if name else {}
-    return {"type": "file", "file": {"file_data": address_of(block, "application/pdf"), **named}}
+    return file_part(address_of(block, "application/pdf"), name)
 
 
 def _v0_id(block: Mapping[str, Any]) -> Any:
@@ -137,3 +153,9 @@ def _thought(block: Mapping[str, Any]) -> str:
 
 def _mappings(blocks: Any) -> Iterable[Mapping[str, Any]]:
     return (block for block in blocks or () if isinstance(block, Mapping))
+
+
+def details_of(usage: Usage) -> tuple[int | None, int | None]:
+    """The cached tokens of the prompt, and those of the answer that were thoughts; None where the vendor is silent."""
+    prompt, answer = usage.prompt_tokens_details, usage.completion_tokens_details
+    return (None if prompt is None else prompt.cached_tokens, None if answer is None else answer.reasoning_tokens)

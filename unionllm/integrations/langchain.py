@@ -12,8 +12,8 @@ What LangChain expects of a chat model: https://docs.langchain.com/oss/python/la
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import Any
 
 from . import missing_extra
 
@@ -28,27 +28,15 @@ try:
 except ModuleNotFoundError as missing:
     raise missing_extra(__name__, "langchain-core", "langchain") from missing
 
-from pydantic import AliasChoices, ConfigDict, Field, SecretStr, model_validator
-
-from .. import UnionLLM, aunionchat, unionchat
-from .._credentials import CREDENTIAL_NAMES, KEY_SPELLINGS
 from ..schema import ModelResponse, ModelResponseChunk
 from ._langchain_messages import to_chunk, to_dicts, to_last_chunk, to_message
 from ._langchain_tools import Method, choose_tool, structured, to_tools
+from ._settings import Settings, is_credential, variable_of
 
 __all__ = ["ChatUnionLLM"]
 
-#: Fields that are arguments of ``unionchat`` under the same name.
-_ARGUMENTS = (
-    *("provider", "model", "base_url", "region", "temperature", "top_p", "max_tokens", "stop", "n", "seed"),
-    *("thinking", "reasoning_effort", "timeout", "max_retries", "fallbacks", "param_policy"),
-    *("extra_headers", "extra_query", "extra_body", "http_client"),
-)
-#: Those of them that traces and caches tell answers apart by.
-_IDENTIFYING = _ARGUMENTS[: _ARGUMENTS.index("timeout")]
 
-
-class ChatUnionLLM(BaseChatModel):
+class ChatUnionLLM(Settings, BaseChatModel):
     """A chat model of any provider that ``unionchat`` knows.
 
     Every argument of ``unionchat`` is taken, under its name; those that are no field below go into ``model_kwargs``.
@@ -56,64 +44,8 @@ class ChatUnionLLM(BaseChatModel):
     ``unionllm.exceptions``; retries, timeouts and fallbacks are unionllm's own.
     """
 
-    model_config = ConfigDict(populate_by_name=True, arbitrary_types_allowed=True, protected_namespaces=())
-
-    provider: str | None = None
-    """A native provider or alias, else LiteLLM's name; None: as ``unionchat`` finds it out from ``model``."""
-    model: str | None = Field(default=None, validation_alias=AliasChoices("model", "model_name"))
-    """The vendor's name of the model; agent platforms may need none."""
-    api_key: SecretStr | None = None
-    """None: the vendor's environment variable, read when a call is made."""
-    credentials: dict[str, SecretStr] = Field(default_factory=dict)
-    """Other credentials by name; they may be given as arguments of their own."""
-    base_url: str | None = Field(default=None, validation_alias=AliasChoices("base_url", "api_base"))
-    region: str | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    max_tokens: int | None = None
-    """Tokens of an answer at most; None: the vendor's default."""
-    stop: list[str] | None = Field(default=None, validation_alias=AliasChoices("stop", "stop_sequences"))
-    n: int | None = None
-    """How many answers; more than one come by ``generate``. A stream brings the first alone."""
-    seed: int | None = None
-    thinking: bool | dict[str, Any] | None = None
-    reasoning_effort: str | None = None
-    timeout: float | dict[str, float] | None = None
-    """Seconds; one number or a mapping, as for ``unionchat``."""
-    max_retries: int | None = None
-    fallbacks: list[dict[str, Any]] | None = Field(default=None, exclude=True, repr=False)
-    """Not serialised, as its credentials are no secrets of LangChain's."""
-    param_policy: Literal["adapt", "strict", "raw"] | None = None
-    extra_headers: dict[str, str] | None = Field(default=None, exclude=True, repr=False)
-    """Not serialised: headers hold keys."""
-    extra_query: dict[str, Any] | None = Field(default=None, exclude=True, repr=False)
-    extra_body: dict[str, Any] | None = None
-    http_client: Any = Field(default=None, exclude=True, repr=False)
-    client: UnionLLM | None = Field(default=None, exclude=True, repr=False)
-    """Calls go through its connections and have its defaults; None: the connections that all calls share."""
-    model_kwargs: dict[str, Any] = Field(default_factory=dict)
-    """Further arguments of every call."""
     streaming: bool = False
     """Whether ``invoke`` streams, too."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _sort_arguments(cls, given: Any) -> Any:
-        """Put each argument that is no field where it belongs."""
-        if not isinstance(given, Mapping):
-            return given
-        known = _names_of_fields(cls)
-        rest = {name: value for name, value in given.items() if name not in known}
-        sorted_out = {name: value for name, value in given.items() if name in known}
-        keys = [rest.pop(name) for name in KEY_SPELLINGS if name in rest]
-        if keys and sorted_out.get("api_key") is None:
-            sorted_out["api_key"] = keys[0]
-        secrets = {name: rest.pop(name) for name in [*rest] if _is_credential(name) and rest[name] is not None}
-        if secrets:
-            sorted_out["credentials"] = {**(given.get("credentials") or {}), **secrets}
-        if rest:
-            sorted_out["model_kwargs"] = {**(given.get("model_kwargs") or {}), **rest}
-        return sorted_out
 
     @property
     def _llm_type(self) -> str:
@@ -127,39 +59,24 @@ class ChatUnionLLM(BaseChatModel):
     @property
     def lc_secrets(self) -> dict[str, str]:
         """Which arguments are secrets, and the environment variables that they are loaded from."""
-        others = {f"credentials.{name}": _variable(self.provider, name) for name in self.credentials}
-        return {"api_key": _variable(self.provider, "api_key"), **others}
+        others = {f"credentials.{name}": variable_of(self.provider, name) for name in self.credentials}
+        return {"api_key": variable_of(self.provider, "api_key"), **others}
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        told = {name: getattr(self, name) for name in _IDENTIFYING}
-        return {**{name: value for name, value in told.items() if value is not None}, **self.model_kwargs}
+        return self.identity()
 
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
         # They are told to every callback and tracer.
-        return super()._get_invocation_params(stop=stop, **{k: v for k, v in kwargs.items() if not _is_credential(k)})
+        return super()._get_invocation_params(stop=stop, **{k: v for k, v in kwargs.items() if not is_credential(k)})
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop or self.stop, **kwargs)
         params["ls_provider"] = str(kwargs.get("provider") or self.provider or (self.model or "").partition("/")[0])
         return params
 
-    def _arguments(self, messages: list[BaseMessage], stop: list[str] | None, given: dict[str, Any]) -> dict[str, Any]:
-        """What to call ``unionchat`` with: the fields, then what this call says."""
-        own = {name: getattr(self, name) for name in _ARGUMENTS}
-        secrets = {"api_key": self.api_key, **self.credentials}
-        told = {**own, **secrets, **self.model_kwargs, **given, "stop": stop or given.get("stop") or self.stop or None}
-        revealed = {k: v.get_secret_value() if isinstance(v, SecretStr) else v for k, v in told.items()}
-        revealed.pop("stream", None)
-        return {**{k: v for k, v in revealed.items() if v is not None}, "messages": to_dicts(messages)}
-
-    @property
-    def _ask(self) -> Callable[..., Any]:
-        return unionchat if self.client is None else self.client.completion
-
-    @property
-    def _aask(self) -> Callable[..., Any]:
-        return aunionchat if self.client is None else self.client.acompletion
+    def _call(self, messages: list[BaseMessage], stop: list[str] | None, given: dict[str, Any]) -> dict[str, Any]:
+        return self.arguments(to_dicts(messages), {**given, "stop": stop or given.get("stop")})
 
     def _generate(
         self,
@@ -168,7 +85,7 @@ class ChatUnionLLM(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return _result(self._ask(**self._arguments(messages, stop, kwargs)))
+        return _result(self.ask(**self._call(messages, stop, kwargs)))
 
     async def _agenerate(
         self,
@@ -177,7 +94,7 @@ class ChatUnionLLM(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return _result(await self._aask(**self._arguments(messages, stop, kwargs)))
+        return _result(await self.aask(**self._call(messages, stop, kwargs)))
 
     def _stream(
         self,
@@ -186,7 +103,7 @@ class ChatUnionLLM(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        with self._ask(**self._arguments(messages, stop, kwargs), stream=True) as stream:
+        with self.ask(**self._call(messages, stop, kwargs), stream=True) as stream:
             for chunk in stream:
                 yield from _pieces(chunk)
             if stream.response is not None:
@@ -199,7 +116,7 @@ class ChatUnionLLM(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        async with await self._aask(**self._arguments(messages, stop, kwargs), stream=True) as stream:
+        async with await self.aask(**self._call(messages, stop, kwargs), stream=True) as stream:
             async for chunk in stream:
                 for piece in _pieces(chunk):
                     yield piece
@@ -259,29 +176,3 @@ def _pieces(chunk: ModelResponseChunk) -> Iterator[ChatGenerationChunk]:
     for choice in chunk.choices:
         if choice.index == 0:
             yield ChatGenerationChunk(message=to_chunk(choice))
-
-
-def _is_credential(name: str) -> bool:
-    """Whether an argument is one: by its name, or because it is named as an environment variable is."""
-    return name in CREDENTIAL_NAMES or name.isupper()
-
-
-def _names_of_fields(cls: type[BaseChatModel]) -> set[str]:
-    names = set(cls.model_fields)
-    for field in cls.model_fields.values():
-        if field.alias:
-            names.add(field.alias)
-        if isinstance(field.validation_alias, AliasChoices):
-            names |= {choice for choice in field.validation_alias.choices if isinstance(choice, str)}
-    return names
-
-
-def _variable(provider: str | None, name: str) -> str:
-    """The environment variable of a credential."""
-    from .._registry import find
-
-    found = find(provider) if provider else None
-    for credential in found.adapter.spec.credentials if found is not None else ():
-        if credential.name == name and credential.env:
-            return str(credential.env[0])
-    return f"{provider or 'unionllm'}_{name}".upper()
