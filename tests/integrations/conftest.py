@@ -10,10 +10,14 @@ import pytest
 from foreign_vendors.internet import Internet
 from integrations.played import running
 from server import ScriptedServer
+from vendors_on_loopback import ROOT
 
 from scripts import Reply
 from unionllm.testing import VendorServer
 
+#: Pages whose code runs here.
+PAGES = [ROOT / "docs" / f"{name}{ending}" for name in ("integrations", "migrating") for ending in (".md", ".zh-CN.md")]
+MIGRATING = [page for page in PAGES if page.name.startswith("migrating")]
 #: One transparent pixel.
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
