@@ -31,7 +31,7 @@ class Settings(BaseModel):
     """The vendor's name of the model; agent platforms may need none."""
     api_key: SecretStr | None = None
     """None: the vendor's environment variable, read when a call is made."""
-    credentials: dict[str, SecretStr] = Field(default_factory=dict)
+    credentials: dict[str, SecretStr] = Field(default_factory=dict, exclude=True)
     """Other credentials by name; they may be given as arguments of their own."""
     base_url: str | None = Field(default=None, validation_alias=AliasChoices("base_url", "api_base"))
     region: str | None = None

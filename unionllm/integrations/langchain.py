@@ -59,8 +59,12 @@ class ChatUnionLLM(Settings, BaseChatModel):
     @property
     def lc_secrets(self) -> dict[str, str]:
         """Which arguments are secrets, and the environment variables that they are loaded from."""
-        others = {f"credentials.{name}": variable_of(self.provider, name) for name in self.credentials}
-        return {"api_key": variable_of(self.provider, "api_key"), **others}
+        return {name: variable_of(self.provider, name) for name in ("api_key", *self.credentials)}
+
+    @property
+    def lc_attributes(self) -> dict[str, Any]:
+        """What is dumped besides the fields: each credential by its name, as LangChain knows secrets there only."""
+        return dict(self.credentials)
 
     @property
     def _identifying_params(self) -> dict[str, Any]:

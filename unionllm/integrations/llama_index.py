@@ -65,8 +65,7 @@ class UnionLLMChat(Settings, FunctionCallingLLM):
     """
 
     # LlamaIndex writes models to disk: without their secrets.
-    api_key: SecretStr | None = Field(default=None, exclude=True, repr=False)
-    credentials: dict[str, SecretStr] = Field(default_factory=dict, exclude=True, repr=False)
+    api_key: SecretStr | None = Field(default=None, exclude=True)
     context_window: int = 32_768
     """Tokens of prompt and answer together, by which LlamaIndex cuts texts. Set it to what your model takes."""
     is_function_calling_model: bool = True
