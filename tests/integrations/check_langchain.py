@@ -237,7 +237,7 @@ def test_secrets_are_shown_to_nobody(vendors: VendorServer) -> None:
     list(model.stream("你好", config={"callbacks": [tracer]}))
     ChatUnionLLM(**where).invoke("你好", config={"callbacks": [tracer]}, api_key=given)
 
-    told = [repr(model), str(model), dumps(model), json.dumps(model.asdict()), *tracer.told]
+    told = [repr(model), str(model), dumps(model), json.dumps(model._identifying_params), *tracer.told]
     assert any("token 收到" in line for line in told)
     for secret in (given, "other-secret", "header-secret"):
         assert [line for line in told if secret in line] == []
