@@ -277,6 +277,19 @@ def test_a_client_of_ones_own_is_used(vendors: VendorServer) -> None:
     assert vendors.requests[0].json["temperature"] == 0.5
 
 
+@pytest.mark.parametrize(
+    ("given", "provider"),
+    [
+        ({"provider": "zhipuai", "model": "glm-4.6"}, "zhipuai"),
+        ({"model": "mistral/mistral-small"}, "mistral"),
+        ({"model": "gpt-4o"}, "unionllm"),
+        ({"provider": "openrouter", "model": "anthropic/claude"}, "openrouter"),
+    ],
+)
+def test_traces_name_the_vendor(given: dict[str, str], provider: str) -> None:
+    assert ChatUnionLLM(**given)._get_ls_params()["ls_provider"] == provider
+
+
 @pytest.mark.parametrize("method", ["json_schema", "function_calling"])
 def test_a_raw_answer_that_does_not_fit_is_told_not_raised(vendors: VendorServer, method: Any) -> None:
     vendors.reply(text="对不起", tool_calls=[{"name": "Book", "arguments": {"title": "西游记"}}])

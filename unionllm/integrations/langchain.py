@@ -76,7 +76,8 @@ class ChatUnionLLM(Settings, BaseChatModel):
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop or self.stop, **kwargs)
-        params["ls_provider"] = str(kwargs.get("provider") or self.provider or (self.model or "").partition("/")[0])
+        prefix, slash, _ = str(kwargs.get("model") or self.model or "").partition("/")
+        params["ls_provider"] = kwargs.get("provider") or self.provider or (prefix if slash else "unionllm")
         return params
 
     def _call(self, messages: list[BaseMessage], stop: list[str] | None, given: dict[str, Any]) -> dict[str, Any]:
