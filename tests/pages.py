@@ -33,6 +33,8 @@ AGENT_PAGES = frozenset(
         ),
     }
 )
+#: Their code runs in the environment of the frameworks: see tests/integrations/check_docs.py.
+OF_FRAMEWORKS = frozenset({"docs/integrations", "docs/migrating"})
 OURS = [page for page in pages() if stem(page) != ELSEWHERE]
 
 

@@ -143,5 +143,11 @@ class _Handler(BaseHTTPRequestHandler):
             if reply.is_chunked:
                 self.wfile.write(b"0\r\n\r\n")
 
+    def finish(self) -> None:
+        """Close what ``do_CONNECT`` opened, too."""
+        super().finish()
+        if self.connection is not self.request:
+            self.connection.close()
+
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: what was asked for stands in ``requests``."""
