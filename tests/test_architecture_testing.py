@@ -24,10 +24,10 @@ def test_nothing_but_the_command_line_knows_the_vendor_server() -> None:
     assert users == {"cli._serving"}
 
 
-def test_the_server_library_shows_in_the_server_only() -> None:
+def test_the_server_library_shows_in_the_server_and_in_one_transport_only() -> None:
     users = {name_of(path) for path in MODULES if "aiohttp:" in imports(path)}
 
-    assert users == {"testing._server", "testing._play", "testing._received"}
+    assert users == {"testing._server", "testing._play", "testing._received", "_aiohttp"}
 
 
 def test_the_pytest_plugin_loads_nothing_heavy() -> None:
