@@ -15,16 +15,16 @@ sys.path.insert(0, str(ROOT))
 
 START, END = "<!-- providers:start -->\n", "<!-- providers:end -->"
 COMMAND = "python scripts/provider_table.py"
-#: README → the heads of the columns, the word for "no key needed", the ending of the docs pages.
+#: README → the heads of the columns, words of cells, the ending of the docs pages.
 LANGUAGES = {
     "README.md": (
-        ("provider", "aliases", "variable", "default base URL", "regions", "page"),
-        ("none needed", "in this process", "details", "yours, as `base_url=`"),
+        ("provider", "vendor", "variable", "default base URL", "regions"),
+        ("none needed", "in this process", "yours, as `base_url=`", "…, {} in all"),
         ".md",
     ),
     "README.zh-CN.md": (
-        ("厂商", "别名", "环境变量", "默认 base URL", "region", "文档"),
-        ("无需密钥", "本进程内", "详情", "自己的地址，传 `base_url=`"),
+        ("provider", "厂商", "环境变量", "默认 base URL", "region"),
+        ("无需密钥", "本进程内", "自己的地址，传 `base_url=`", "… 共 {} 个"),
         ".zh-CN.md",
     ),
 }
@@ -41,18 +41,24 @@ def build_table(readme: str) -> str:
 
 
 def _row(row: dict[str, Any], words: tuple[str, ...], ending: str) -> tuple[str, ...]:
-    no_key, in_process, details, own = words
+    no_key, in_process, own, in_all = words
     known = zip(row["credentials"], row["env"], strict=True)
     variables = [names[0] for name, names in known if names and name in row["required"]]
     is_remote = not row["base_url"].startswith("http://127.0.0.1")
     return (
-        f"`{row['name']}`<br>{row['title']}",
-        _code(row["aliases"]),
+        f"[`{row['name']}`](docs/providers/{row['name']}{ending})",
+        row["title"],
         _code(variables) or no_key,
         (_code([row["base_url"]]) if row["base_url"] else own) if is_remote else in_process,
-        _code(row["regions"]) if len(row["regions"]) > 1 else "–",
-        f"[{details}](docs/providers/{row['name']}{ending})",
+        _regions(list(row["regions"]), in_all),
     )
+
+
+def _regions(names: list[str], in_all: str) -> str:
+    """The first few of them; the page of the vendor has them all, and the aliases, which would make a wall here."""
+    if len(names) < 2:
+        return "–"
+    return _code(names[:4]) + (f" {in_all.format(len(names))}" if len(names) > 4 else "")
 
 
 def _code(words: Any) -> str:

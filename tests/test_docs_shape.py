@@ -29,7 +29,7 @@ def test_an_outdated_table_is_reported_with_the_command_that_mends_it(tmp_path: 
     script.write_text((ROOT / "scripts" / "provider_table.py").read_text(encoding="utf-8"), encoding="utf-8")
     for readme in ("README.md", "README.zh-CN.md"):
         text = (ROOT / readme).read_text(encoding="utf-8")
-        (tmp_path / readme).write_text(text.replace("| `deepseek`<br>", "| `deepsick`<br>"), encoding="utf-8")
+        (tmp_path / readme).write_text(text.replace("| [`deepseek`]", "| [`deepsick`]"), encoding="utf-8")
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

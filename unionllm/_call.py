@@ -26,10 +26,10 @@ T = TypeVar("T")
 class Backend(Protocol):
     """Whatever can answer a call: a native adapter, or the bridge to LiteLLM."""
 
-    def answer(self, chat: ChatRequest, deadline: Deadline) -> Flow[ModelResponse]:
+    def answer(self, chat: ChatRequest, deadline: Deadline) -> Flow[ModelResponse]:  # pyright: ignore[reportReturnType]
         """The whole answer."""
 
-    def stream(self, chat: ChatRequest, deadline: Deadline) -> Flow[Any]:
+    def stream(self, chat: ChatRequest, deadline: Deadline) -> Flow[Any]:  # pyright: ignore[reportReturnType]
         """An opened stream of chunks, the first one received."""
 
 
@@ -39,11 +39,11 @@ class NativeBackend:
     def __init__(self, adapter: Adapter) -> None:
         self.adapter = adapter
 
-    def answer(self, chat: ChatRequest, deadline: Deadline) -> Flow[ModelResponse]:
+    def answer(self, chat: ChatRequest, deadline: Deadline) -> Flow[ModelResponse]:  # pyright: ignore[reportReturnType]
         """The whole answer."""
         return (yield from self._explained(self._ask(chat, self.adapter.complete), chat))
 
-    def stream(self, chat: ChatRequest, deadline: Deadline) -> Flow[Any]:
+    def stream(self, chat: ChatRequest, deadline: Deadline) -> Flow[Any]:  # pyright: ignore[reportReturnType]
         """An opened stream of chunks, the first one received."""
         return (yield from self._explained(self._ask(chat, self.adapter.stream), chat))
 

@@ -224,16 +224,13 @@ def _join_logprobs(pieces: list[Any]) -> Any:
 
 def to_chunks(response: ModelResponse) -> list[ModelResponseChunk]:
     """A whole answer as the chunks of a stream, for vendors that answer whole although a stream was asked for."""
-    choices = [
-        StreamingChoices(
-            index=choice.index,
-            finish_reason=choice.finish_reason,
-            provider_finish_reason=choice.provider_finish_reason,
-            logprobs=choice.logprobs,
-            delta=Delta(**{**choice.message.model_dump(), "tool_calls": _numbered(choice.message.tool_calls)}),
-        )
-        for choice in response.choices
-    ]
+    choices: list[StreamingChoices] = []
+    for choice in response.choices:
+        said: dict[str, Any] = {**choice.message.model_dump(), "tool_calls": _numbered(choice.message.tool_calls)}
+        ended = {
+            name: getattr(choice, name) for name in ("index", "finish_reason", "provider_finish_reason", "logprobs")
+        }
+        choices.append(StreamingChoices(**ended, delta=Delta(**said)))
     fields = {name: getattr(response, name) for name in (*Joiner._kept, "steps")}
     return [ModelResponseChunk(choices=choices, **fields, **(response.model_extra or {}))]
 

@@ -6,7 +6,7 @@ import contextlib
 import socket
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextvars import ContextVar
 from typing import Any
 
@@ -79,7 +79,7 @@ class Lines:
             shut_down(stream.get_extra_info("socket"))
 
     @contextlib.contextmanager
-    def in_use(self) -> Iterator[None]:
+    def in_use(self) -> Generator[None, None, None]:
         """Around each read and write: after a hang-up, an error or an end of the data means that and nothing else."""
         try:
             yield
@@ -163,12 +163,15 @@ class AsyncTimedBackend(httpcore.AsyncNetworkBackend):
         self._lines = lines
 
     async def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:
-        stream = _AsyncTimedStream(await self._inner.connect_tcp(*args, **kwargs), self._lines)
+        # The class that stands in for it where anyio is missing has no such methods.
+        opened = await self._inner.connect_tcp(*args, **kwargs)  # pyright: ignore[reportAttributeAccessIssue]
+        stream = _AsyncTimedStream(opened, self._lines)
         _LATEST.set(weakref.ref(stream))
         return stream
 
     async def connect_unix_socket(self, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:
-        return _AsyncTimedStream(await self._inner.connect_unix_socket(*args, **kwargs), self._lines)
+        stream = await self._inner.connect_unix_socket(*args, **kwargs)  # pyright: ignore[reportAttributeAccessIssue]
+        return _AsyncTimedStream(stream, self._lines)
 
 
 def shut_down(connection: Any) -> None:

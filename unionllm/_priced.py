@@ -47,9 +47,7 @@ def remember(response: ModelResponse, chat: ChatRequest, prices: PriceTable | No
     url = chat.base_url
     place = place_of(url) if "@" in url or "?" in url else url
     has_extras = _buys_more(chat.params) or _buys_more(chat.extra_body)
-    response.__dict__[KEY] = Basis(
-        response.provider or chat.provider, chat.model, place, has_extras, time.time(), prices
-    )
+    vars(response)[KEY] = Basis(response.provider or chat.provider, chat.model, place, has_extras, time.time(), prices)
 
 
 def _buys_more(params: Mapping[str, Any]) -> bool:

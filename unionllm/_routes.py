@@ -189,13 +189,14 @@ def _problem(url: str, name: str, schemes: Sequence[str]) -> str:
     try:
         parts = urlsplit(url)
         is_address = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+        has_query = bool(parts.query)
     except ValueError:  # brackets without an end, a port that is no number
-        is_address = False
+        is_address = has_query = False
     if not is_address:
         shown = re.sub(r"//[^/]*@", "//***@", url.partition("?")[0])
         return f"{name}={shown!r} is no address: write it with its scheme, such as {schemes[0]}://{shown or 'host/v1'}."
     told = f"{name} has a query: pass what stands after its question mark as extra_query={{…}}."
-    return told if parts.query else ""
+    return told if has_query else ""
 
 
 def _native_route(

@@ -57,7 +57,7 @@ class Timeouts:
             seconds = _check("timeout", given)
             return replace(default, connect=seconds, first_token=seconds, idle=seconds)
         if hasattr(given, "as_dict"):
-            limits = given.as_dict()
+            limits = given.as_dict()  # pyright: ignore[reportAttributeAccessIssue]
             read = limits.pop("read", None)
             given = {**limits, "first_token": read, "idle": read}
         if not isinstance(given, Mapping):

@@ -181,7 +181,7 @@ def begin(response: Reply, conversation: Conversation, deadline: Deadline, is_ov
         if begun is None:
             response.close()
     if begun is None:
-        raise failure
+        raise failure  # pyright: ignore[reportPossiblyUnboundVariable, reportGeneralTypeIssues]
     return begun
 
 
@@ -200,7 +200,7 @@ async def abegin(response: Reply, conversation: Conversation, deadline: Deadline
         if begun is None:
             await response.aclose()
     if begun is None:
-        raise failure
+        raise failure  # pyright: ignore[reportPossiblyUnboundVariable, reportGeneralTypeIssues]
     return begun
 
 

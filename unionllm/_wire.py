@@ -132,19 +132,19 @@ class ChunkParser(Protocol):
     ends_in_silence: bool
 
     @property
-    def has_finished(self) -> bool:
+    def has_finished(self) -> bool:  # pyright: ignore[reportReturnType]
         """Whether the answer is complete (a finish reason was read), though usage or the end signal may still come."""
 
     def start(self, head: HttpReply) -> None:
         """The reply has begun: its status and headers, without a body. Called once, before anything else."""
 
-    def feed(self, event: Event) -> Iterable[ModelResponseChunk]:
+    def feed(self, event: Event) -> Iterable[ModelResponseChunk]:  # pyright: ignore[reportReturnType]
         """Chunks that this event completes. Raises the vendor's error when the event is one."""
 
-    def read_body(self, reply: HttpReply) -> Iterable[ModelResponseChunk]:
+    def read_body(self, reply: HttpReply) -> Iterable[ModelResponseChunk]:  # pyright: ignore[reportReturnType]
         """The vendor answered with one body instead of events: raise its error, or give the body as chunks."""
 
-    def end(self) -> Iterable[ModelResponseChunk]:
+    def end(self) -> Iterable[ModelResponseChunk]:  # pyright: ignore[reportReturnType]
         """Chunks held back until the end. Raises StreamInterruptedError if the vendor had not finished."""
 
 

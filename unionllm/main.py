@@ -29,6 +29,6 @@ OPENAI_COMPATIBLE_PROVIDERS = MappingProxyType(
 )
 
 
-def _litellm_provider(provider: str) -> bool:
+def _litellm_provider(provider: str) -> bool:  # pyright: ignore[reportUnusedFunction]  # a name of 0.x
     """Whether calls of that provider go to LiteLLM."""
     return _registry.find(provider) is None

@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 
-def _generate_id() -> str:
+def _generate_id() -> str:  # pyright: ignore[reportUnusedFunction]  # a name of 0.x
     """A fresh completion id."""
     return new_id()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
 from typing import Any
 
 from typing_extensions import assert_type
@@ -10,9 +11,13 @@ from typing_extensions import assert_type
 import unionllm
 from unionllm import (
     APIError,
+    AsyncBatchRun,
     AsyncStream,
+    BatchResult,
+    BatchRun,
     Choices,
     Context,
+    Cost,
     ModelResponse,
     ModelResponseChunk,
     RateLimitError,
@@ -20,9 +25,12 @@ from unionllm import (
     StreamInterruptedError,
     UnionLLM,
     Usage,
+    abatch,
     aunionchat,
+    batch,
     unionchat,
 )
+from unionllm.hooks import RequestEvent
 
 messages = [{"role": "user", "content": "你好"}]
 
@@ -120,3 +128,30 @@ def errors() -> None:
 def tables() -> None:
     assert_type(unionllm.providers(), list[dict[str, Any]])
     assert_type(unionllm.__version__, str)
+
+
+def bulk() -> None:
+    run = batch([{"messages": messages}], provider="p", model="m")
+    assert_type(run, BatchRun)
+    for result in run:
+        assert_type(result, BatchResult)
+        assert_type(result.index, int)
+
+
+async def async_bulk() -> None:
+    run = abatch([{"messages": messages}], provider="p", model="m")
+    assert_type(run, AsyncBatchRun)
+    async for result in run:
+        assert_type(result, BatchResult)
+
+
+def costs(response: ModelResponse) -> None:
+    assert_type(response.cost, Cost | None)
+    if response.cost is not None:
+        assert_type(response.cost.amount, Decimal)
+    assert_type(unionllm.sum_costs([response.cost]).amounts, dict[str, Decimal])
+
+
+def told(event: RequestEvent) -> None:
+    unionchat("m", messages, on_request=told)
+    assert_type(event.provider, str)

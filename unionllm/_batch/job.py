@@ -51,7 +51,8 @@ class Job:
     @property
     def plan(self) -> Plan:
         """The arguments of ``batch``, checked."""
-        return abatch(self.source, **{**self.arguments, "journal": self.journal}).plan
+        arguments: dict[str, Any] = {**self.arguments, "journal": self.journal}
+        return abatch(self.source, **arguments).plan
 
     async def write(self, run: AsyncBatchRun) -> Stats:
         """Write all results of a run, and close it; returns what has happened."""

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 from urllib.parse import urlsplit
 
 from .._urls import host_of
@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+
+@overload
+def frozen() -> Mapping[Any, Any]: ...
+
+
+@overload
+def frozen(table: Mapping[K, V] | None) -> Mapping[K, V]: ...
 
 
 def frozen(table: Mapping[K, V] | None = None) -> Mapping[K, V]:

@@ -20,7 +20,7 @@ from .base import JSONObject, frozen
 class Rule(Protocol):
     """One thing that a vendor does not take as given."""
 
-    def apply(self, params: JSONObject, model: str) -> Iterable[Adaptation]:
+    def apply(self, params: JSONObject, model: str) -> Iterable[Adaptation]:  # pyright: ignore[reportReturnType]
         """Change ``params`` in place; return what was changed. ``model`` is in lower case."""
 
 

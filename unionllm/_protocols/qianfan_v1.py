@@ -194,7 +194,7 @@ class QianfanV1(OpenAICompatible):
         """See ``Adapter``."""
         return _Parser(self, chat)
 
-    def openai_shape(self, raw: JSONObject) -> JSONObject:
+    def openai_shape(self, raw: JSONObject) -> JSONObject:  # pyright: ignore[reportIncompatibleMethodOverride]
         """See ``OpenAICompatible``. A whole body and an event differ in ``is_end`` only."""
         if not isinstance(raw.get("result"), str) and not raw.get("function_call"):
             return raw

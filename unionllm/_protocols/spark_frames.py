@@ -117,7 +117,7 @@ class FrameParser(SparkParser):
     framing = "messages"
     usage_ends = False
 
-    def _chunk(self, frame: JSONObject) -> Iterable[ModelResponseChunk]:
+    def _chunk(self, frame: JSONObject) -> Iterable[ModelResponseChunk]:  # pyright: ignore[reportIncompatibleMethodOverride]
         # The last frame may hold nothing but the end.
         header = frame["header"]
         payload = frame.get("payload", {}) if header["status"] == _LAST else frame["payload"]

@@ -106,7 +106,7 @@ class AnswerSoFar:
         """A delta with what is new in it, thoughts apart from text."""
         if raw.get("role") == "tool":
             return {}  # what a search found; it is no part of the answer
-        delta = with_reasoning(raw)
+        delta: JSONObject = with_reasoning(raw)
         thought, text = delta.get("reasoning_content"), delta.get("content")
         self.has_answered = self.has_answered or bool(text or delta.get("tool_calls"))
         self.has_begun = self.has_answered or self.has_begun or bool(thought)

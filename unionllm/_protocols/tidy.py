@@ -20,7 +20,7 @@ def text_or_none(value: Any) -> str | None:
 
 def tidy_context(one: Context) -> Context:
     """A passage with values of the types that it should have, whatever the platform said."""
-    known = one.__dict__
+    known = vars(one)
     known["score"] = number_or_none(known["score"])
     known["position"] = known["position"] if _is_whole(known["position"]) else None
     known["id"] = known["id"] if _is_whole(known["id"]) else text_or_none(known["id"])
@@ -35,7 +35,7 @@ def _is_whole(value: Any) -> bool:
 
 def tidy_step(step: Step) -> Step:
     """The same for a step."""
-    known = step.__dict__
+    known = vars(step)
     known["elapsed"] = number_or_none(known["elapsed"])
     for name in ("type", "name", "status", "id"):
         known[name] = text_or_none(known[name])

@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Answers are in any script; a terminal that cannot show a character must not end the program.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]
     if words == ["--version"]:
         # Without typer: some programs ask for it at every start.
         sys.stdout.write(f"{__version__}\n")

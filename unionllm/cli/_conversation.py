@@ -54,7 +54,7 @@ class Conversation:
 def converse(talk: Conversation) -> int:
     """Read lines until the end of the input or ``/quit``; returns the exit code."""
     with contextlib.suppress(ImportError):
-        import readline  # noqa: F401  # input() then has arrows and a history
+        import readline  # noqa: F401  # pyright: ignore[reportUnusedImport]  # input() then has arrows and a history
     tell(f"{talk.whom.title or 'default'}. /help tells the commands, Ctrl-D ends.", style="dim")
     while True:
         try:

@@ -159,12 +159,12 @@ class Block:
         self._has_gap = has_gap
         self._most = most
 
-    def __rich_console__(self, out: Console, options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The lines, as rich draws them."""
         from rich.segment import Segment
 
         text = self._text if self._most is None else _last_lines(self._text, self._most)
-        lines = out.render_lines(markdown(text), options.update(height=None), pad=False)
+        lines = console.render_lines(markdown(text), options.update(height=None), pad=False)
         while lines and _is_empty(lines[0]):
             del lines[0]
         while lines and _is_empty(lines[-1]):

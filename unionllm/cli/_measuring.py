@@ -73,7 +73,8 @@ class Measured:
 
 def prepare(calls: Sequence[Measured], messages: Sequence[Mapping[str, Any]], params: Mapping[str, Any]) -> None:
     """Import what the calls need, which takes up to seconds and would count as the first one's time."""
-    from .. import _finish, _stream, schema  # noqa: F401  # pydantic and the models of answers
+    # pydantic and the models of answers
+    from .. import _finish, _stream, schema  # noqa: F401  # pyright: ignore[reportUnusedImport]
     from .._calling import Call, arguments, shared_transports
 
     shared_transports()

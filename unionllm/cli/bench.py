@@ -20,7 +20,7 @@ from ._measuring import Measured, measure
 from ._screen import UNKNOWN, CommandError, tell, warnings, write, write_json, write_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 _PERCENTILES = (50, 90, 95, 99)
 #: What fits into a terminal; the JSON has the minimum, too.
@@ -140,7 +140,7 @@ async def _run(
 
 
 @contextmanager
-def _progress(count: int, *, is_shown: bool) -> Iterator[Callable[[], None]]:
+def _progress(count: int, *, is_shown: bool) -> Generator[Callable[[], None], None, None]:
     """A bar on standard error, in a terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

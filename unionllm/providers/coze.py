@@ -196,10 +196,11 @@ class Coze(Agent):
 
     def _part(self, chat: ChatRequest, reply: HttpReply, kind: type[Any], *, may_lack: bool = False) -> Any:
         """What a reply is about; the list of a chat that was canceled may be missing."""
-        data = self.read_json(chat, reply).get("data")
+        data: Any = self.read_json(chat, reply).get("data")
         if data is None and may_lack:
             return []
-        if not isinstance(data, kind) or (kind is dict and not (data.get("id") and data.get("conversation_id"))):
+        lacks = kind is dict and isinstance(data, dict) and not (data.get("id") and data.get("conversation_id"))
+        if not isinstance(data, kind) or lacks:
             text = reply.content.decode("utf-8", "replace")
             raise self.unreadable(chat, "the answer makes no sense", text, reply.status)
         return data

@@ -37,7 +37,7 @@ class Qwen(Adapter):
     spec: OpenAISpec
 
     def __init__(self, spec: OpenAISpec, native_rules: tuple[Rule, ...]) -> None:
-        self.spec = spec
+        self.spec = spec  # pyright: ignore[reportIncompatibleVariableOverride]  # never assigned again
         self._compatible = ModelStudio(spec)
         self._native = Native(replace(spec, rules=native_rules))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._protocols.arranging import modern_calls
 from .._protocols.base import Credential, JSONObject, Region
@@ -88,10 +88,11 @@ class SparkHTTP(Spark):
         made = {name: value for name, value in data.items() if name not in _ENVELOPE}
         if data.get("sid"):
             made = {"id": data["sid"], "request_id": data["sid"], **made}
-        choices, found = data.get("choices"), []
+        choices: Any = data.get("choices")
+        found: list[Any] = []
         for number, choice in enumerate(choices if isinstance(choices, list) else ()):
             for part in ("delta", "message"):
-                told = choice.get(part) if isinstance(choice, dict) else None
+                told: Any = choice.get(part) if isinstance(choice, dict) else None
                 if isinstance(told, dict) and told.get("role") == "tool":
                     # An X model tells its references first, as if they were calls of a tool.
                     pages = told.get("tool_calls") or []

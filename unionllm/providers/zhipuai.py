@@ -172,7 +172,7 @@ adapter = Zhipu(
             ),
             Credential(name="auth", required=False),
         ),
-        base_url_env=("ZHIPUAI_BASE_URL", "ZAI_BASE_URL", "ZAI_API_BASE"),
+        base_url_env=("ZHIPUAI_BASE_URL", "ZAI_BASE_URL", "ZAI_API_BASE", "ZHIPU_API_BASE"),
         docs="https://docs.bigmodel.cn/cn/api",
         embeddings=EmbeddingFacts(batch=64),
         rules=(

@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -280,7 +280,7 @@ class VendorServer:
             raise ValueError(f"{name} has no place {fault.place!r} for an error. It has: {', '.join(played.places)}")
 
     @contextmanager
-    def refusing(self) -> Iterator[None]:
+    def refusing(self) -> Generator[None, None, None]:
         """Refuse every connection while the block runs; those that are open are closed."""
         self._on_loop(self._pause())
         try:

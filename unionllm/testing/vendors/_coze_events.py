@@ -53,7 +53,7 @@ class Chat:
         status = status or self.status
         failed = self.failure is not None and status == "failed"
         error = {"code": self.failure.code, "msg": self.failure.message} if failed and self.failure else _NO_ERROR
-        chat = {
+        chat: dict[str, Any] = {
             "id": self.id,
             "conversation_id": self.conversation_id,
             "bot_id": self.bot_id,

@@ -181,7 +181,7 @@ class Played(Vendor):
         for content in body["Contents"]:
             rule = _CONTENTS.get(content["Type"])
             if rule is None or (fault := rule.fault(content)):
-                self.refuse("bad_request", f"Contents: {content['Type']} {fault if rule else 'is unknown'}")
+                self.refuse("bad_request", f"Contents: {content['Type']} {fault if rule else 'is unknown'}")  # pyright: ignore[reportPossiblyUnboundVariable]
         owner = self._conversations.get(body["ConversationId"])
         if owner not in (None, _visitor(body)):
             self.refuse("460010")

@@ -187,7 +187,7 @@ class Played(OpenAILike):
 
     def event(self, chat: Chat, delta: dict[str, Any], finish: str | None = None, index: int = 0) -> dict[str, Any]:
         """Usage is zero until it is known; ``finish_reason`` is there only once it is."""
-        event = {**super().event(chat, delta, finish, index), "usage": _NOTHING, **_verdict(None)}
+        event: dict[str, Any] = {**super().event(chat, delta, finish, index), "usage": _NOTHING, **_verdict(None)}
         if finish is None:
             del event["choices"][0]["finish_reason"]
         return event
