@@ -67,7 +67,7 @@ class Cell:
     @property
     def ends(self) -> Ends | None:
         """How it has to end; None if there is no such cell."""
-        return self.row.ends(self.provider, stream=self.stream, is_socket=self.is_socket)
+        return self.row.ends(self.provider, stream=self.stream, is_socket=self.is_socket, is_async=self.is_async)
 
 
 @dataclass

@@ -62,11 +62,15 @@ class Row:
     at_once: int = 16
     #: Retries of the next call over the same connections; 0 but where leftovers may be in the way of one.
     next_retries: int = 0
+    #: Of asynchronous calls over HTTP, whole and streamed, where their parser sees more than that of the others.
+    aio: Ends | None = None
 
-    def ends(self, provider: str, *, stream: bool, is_socket: bool) -> Ends | None:
+    def ends(self, provider: str, *, stream: bool, is_socket: bool, is_async: bool) -> Ends | None:
         """How a call of that provider ends; None where there is no such fault."""
         other = EXCEPTIONS.get((self.name, provider))
         usual = self.socket if is_socket else self.stream if stream or provider in JOINED else self.whole
+        if is_async and not is_socket and self.aio is not None:
+            usual = self.aio
         if other is None or usual is None:
             return usual
         changes = {**other.changes, **(other.of_streams if stream else other.of_whole)}
@@ -245,10 +249,14 @@ _CONTENTS = (
     _reply("wrong_content_type", _OK, _OK, None, name="content_type"),
     _reply("wrong_charset", _UNREADABLE, _GARBLED, None, name="charset"),
     _reply("gzip_cut_short", _UNREADABLE, _begun(_INTERRUPTED, None), None, name="gzip"),
-    _reply("Content-Length_too_large", _CUT_SHORT, _OK, None, name="length"),
+    _reply("Content-Length_too_large", _CUT_SHORT, _OK, None, name="content_length"),
     replace(
-        _reply("Content-Length_too_small", _UNREADABLE, _begun(_INTERRUPTED, None), None, name="length", after=-0.5),
+        _reply(
+            "Content-Length_too_small", _UNREADABLE, _begun(_INTERRUPTED, None), None, name="content_length", after=-0.5
+        ),
         next_retries=2,
+        # What is left over is no HTTP, and their parser gives out nothing of an answer that is followed by such.
+        aio=Ends(error="APIConnectionError", retryable=True),
     ),
 )
 _DRIPS = (

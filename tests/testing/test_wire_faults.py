@@ -83,7 +83,7 @@ def test_a_compressed_body_is_cut_short_within_a_whole_reply(vendor_server: Vend
 
 @pytest.mark.parametrize(("after", "is_cut"), [(100, True), (-5, False), (-0.5, False)])
 def test_a_length_is_wrong_by_so_much(vendor_server: VendorServer, after: float, is_cut: bool) -> None:
-    vendor_server.fault("length", after=after)
+    vendor_server.fault("content_length", after=after)
 
     if is_cut:
         with pytest.raises(httpx.RemoteProtocolError, match="without sending complete message body"):

@@ -80,7 +80,7 @@ async def play(
             write(request, _HALF_A_HEAD)
         await _be_silent(fault)
         return cut(request, reset=fault.reset)
-    if fault is not None and fault.name == "length":
+    if fault is not None and fault.name == "content_length":
         write(request, _with_wrong_length(reply, 100 if fault.after is None else fault.after))
         return cut(request)
     if isinstance(reply, Whole) and not _is_in_pieces(answer):

@@ -27,7 +27,7 @@ _MAX_BODY = 64 * 1024 * 1024
 #: Faults of the connection or of the bytes of a reply, whoever the vendor is.
 WIRE_FAULTS = (
     *("cut", "stall", "slow", "malformed", "html", "content_type", "empty"),
-    *("gateway", "charset", "gzip", "length", "large"),
+    *("gateway", "charset", "gzip", "content_length", "large"),
 )
 
 
