@@ -90,7 +90,10 @@ def test_the_wheel_holds_the_package_and_nothing_else(builds: list[dict[str, Pat
     }
     package = {name for name in package if (ROOT / name).is_file() and "__pycache__" not in name}
 
-    assert {name for name in names if name.startswith("unionllm/")} == package | {"unionllm/py.typed"}
+    assert {name for name in names if name.startswith("unionllm/")} == package | {
+        "unionllm/py.typed",
+        "unionllm/prices.json",
+    }
     others = {name for name in names if not name.startswith("unionllm/")}
     assert others == {
         f"{info}/{name}" for name in ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
