@@ -149,10 +149,12 @@ class _Connection:
     def close(self, *, reset: bool = False) -> None:
         """Close the socket: at its next read the client sees an end, or with ``reset`` an error."""
         with self._arrived:
-            self._end()
+            if not self.is_over:
+                self._selector.unregister(self._sock)
             if reset:
                 self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._sock.close()
+            self.is_over = True  # not before: who sees that may rely on the client's being told
 
     def _end(self) -> None:
         if not self.is_over:

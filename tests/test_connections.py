@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import json
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from typing import Any
 
 import pytest
 from replies import answer, arguments, stream
-from server import ScriptedServer
+from server import Pause, Reply, ScriptedServer, Send, encode_event
 
 from unionllm import UnionLLM, aunionchat, unionchat
 
@@ -251,3 +255,108 @@ def test_a_proxy_in_the_environment_is_not_asked_for_loopback(
     server.reply(json=answer())
 
     assert unionchat(**arguments(server)).choices[0].message.content == "你好！"
+
+
+def send_answer(send: Send) -> None:
+    """A whole answer; when this returns, the client has read it, and its pool has the connection."""
+    body = json.dumps(answer()).encode()
+    send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+    send(Pause(0.1))
+
+
+@pytest.mark.parametrize("is_busy", [True, False], ids=["busy", "free"])
+def test_a_late_word_of_the_server_is_not_taken_for_the_next_answer(server: ScriptedServer, is_busy: bool) -> None:
+    """Some servers say 408 on a connection that they are about to close."""
+    said = threading.Event()
+
+    def events(send: Send) -> None:
+        send_answer(send)
+        send(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+        said.set()
+        send(Pause(5))
+
+    server.reply(Reply(raw=True, events=events))
+    server.reply(json=answer("zweite"))
+
+    async def calls() -> str | None:
+        async with UnionLLM(**arguments(server)) as client:
+            await client.acompletion()
+            assert said.wait(5) if is_busy else await asyncio.to_thread(said.wait, 5)
+            return (await client.acompletion()).choices[0].message.content
+
+    assert asyncio.run(calls()) == "zweite"
+    assert [request.connection for request in server.requests] == [1, 2]
+
+
+def test_a_connection_that_the_server_closed_while_the_loop_was_busy_is_not_used_again(server: ScriptedServer) -> None:
+    for _ in range(3):
+        server.reply(Reply(raw=True, events=send_answer))
+    server.default(json=answer())
+
+    async def calls() -> None:
+        async with UnionLLM(**arguments(server)) as client:
+            await asyncio.gather(*(client.acompletion() for _ in range(3)))
+            server.wait_until(lambda: server.open_connections == 0)  # the event loop stands still meanwhile
+            await client.acompletion()
+
+    asyncio.run(calls())
+    assert [request.connection for request in server.requests][-1] == 4
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"content-security-policy": "x" * 60_000}, {f"x-{number}": "y" for number in range(500)}],
+    ids=["long", "many"],
+)
+def test_a_long_head_is_read_in_an_event_loop_too(server: ScriptedServer, headers: dict[str, str]) -> None:
+    server.default(json=answer(), headers=headers)
+
+    whole = [unionchat(**arguments(server)), asyncio.run(aunionchat(**arguments(server)))]
+
+    assert [one.choices[0].message.content for one in whole] == ["你好！"] * 2
+
+
+def test_a_busy_event_loop_is_no_silence_of_the_server(server: ScriptedServer) -> None:
+    began, sent, read = threading.Event(), threading.Event(), threading.Event()
+
+    def events(send: Send) -> None:
+        first, second, *rest = map(encode_event, stream("你", "好")[1:])
+        send(first)
+        began.wait(5)
+        send(second)
+        sent.set()
+        read.wait(5)
+        send(b"".join(rest))
+
+    server.reply(Reply(events=events))
+
+    async def call() -> str:
+        text = ""
+        async for chunk in await aunionchat(**arguments(server, timeout={"idle": 0.3}), stream=True):
+            text += chunk.choices[0].delta.content or "" if chunk.choices else ""
+            if text == "你":
+                asyncio.get_running_loop().call_soon(work)
+            elif text == "你好":
+                read.set()
+        return text
+
+    def work() -> None:
+        began.set()
+        sent.wait(5)
+        time.sleep(0.4)  # longer than the limit
+
+    assert asyncio.run(call()) == "你好"
+
+
+def test_what_was_sent_is_let_go_of_although_the_connection_stays_open(server: ScriptedServer) -> None:
+    server.default(json=answer())
+    large = [{"role": "user", "content": "x" * 100_000}]
+
+    async def call() -> list[str]:
+        async with UnionLLM(**arguments(server)) as client:
+            await client.acompletion(messages=large)
+            gc.collect()
+            return [type(one).__name__ for one in gc.get_objects() if type(one).__name__ == "_LimitedBody"]
+
+    assert asyncio.run(call()) == []
+    assert server.requests[0].json["messages"] == large

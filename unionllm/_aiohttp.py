@@ -9,9 +9,11 @@ import asyncio
 import contextlib
 import io
 import math
+import select
 import socket
 import ssl
 import weakref
+from contextvars import ContextVar
 from typing import Any
 
 import aiohttp
@@ -27,35 +29,32 @@ _IDLE_SECONDS = 60.0
 #: A body up to this size fits into the buffers on the way: sending it waits for nobody.
 _SMALL_BODY = 64 * 1024
 
+#: How long a line of a head may be, and how many there may be: as much as httpcore allows, roughly.
+_HEAD_LINE_BYTES = 64 * 1024
+_HEAD_LINES = 1000
+
 #: How often an event loop is given a turn to see that its connections have ended: once would do without TLS.
 _TURNS = 8
 
 
-class _LimitedBody(aiohttp.BytesIOPayload):
-    """A large body, whose sending has a limit of its own."""
-
-    def __init__(self, content: bytes, deadline: Deadline) -> None:
-        super().__init__(io.BytesIO(content))
-        self._deadline = deadline
-
-    async def write_with_length(self, writer: Any, content_length: int | None) -> None:
-        sending = super().write_with_length(writer, content_length)
-        try:
-            await asyncio.wait_for(sending, self._deadline.write_seconds())
-        except asyncio.TimeoutError:
-            raise httpcore.WriteTimeout("the request was not taken") from None
+class _StaleConnectionError(Exception):
+    """The pool gave out a connection that the server has closed, or has said something on that nobody asked for."""
 
 
 class _Limit:
-    """Ends the wait for more of a body when the limit has run out that its call has at that time.
+    """Ends the wait for more of an answer when the limit has run out that its call has at that time.
 
     One timer serves many waits: it is set anew when it rings too early, not at every wait.
+
+    Args:
+        source: what is waited for, which is told of the error.
+        deadline: the limits of the call.
     """
 
-    __slots__ = ("_content", "_deadline", "_due", "_loop", "_timer")
+    __slots__ = ("_deadline", "_due", "_loop", "_source", "_timer")
 
-    def __init__(self, content: aiohttp.StreamReader, deadline: Deadline) -> None:
-        self._content = content
+    def __init__(self, source: Any, deadline: Deadline) -> None:
+        self._source = source
         self._deadline = deadline
         self._loop = asyncio.get_running_loop()
         self._due = math.inf
@@ -85,7 +84,92 @@ class _Limit:
         if self._due > self._loop.time():
             self._timer = self._loop.call_at(self._due, self._ring)
         else:
-            self._content.set_exception(httpcore.ReadTimeout("nothing came"))
+            # What came while the event loop was busy is handed on first.
+            self._loop.call_soon(self._end)
+
+    def _end(self) -> None:
+        if self._due <= self._loop.time():
+            self._source.set_exception(httpcore.ReadTimeout("nothing came"))
+
+
+class _LimitedBody(aiohttp.BytesIOPayload):
+    """A large body, whose sending has a limit of its own."""
+
+    def __init__(self, content: bytes, deadline: Deadline) -> None:
+        super().__init__(io.BytesIO(content))
+        self._deadline = deadline
+        self._is_sent = False
+        self._answer: _Limit | None = None
+
+    async def write_with_length(self, writer: Any, content_length: int | None) -> None:
+        sending = super().write_with_length(writer, content_length)
+        try:
+            await asyncio.wait_for(sending, self._deadline.write_seconds())
+        except asyncio.TimeoutError:
+            raise httpcore.WriteTimeout("the request was not taken") from None
+        self._is_sent = True
+        if self._answer is not None:
+            self._answer.wait_begins()
+
+    def then_wait(self, answer: _Limit) -> None:
+        """Begin that wait once the body is sent."""
+        self._answer = answer
+        if self._is_sent:
+            answer.wait_begins()
+
+
+class _Sending:
+    """The call that a task is sending, for the two classes that aiohttp makes objects of by itself."""
+
+    __slots__ = ("body", "deadline", "used")
+
+    def __init__(self, body: bytes | _LimitedBody | None, deadline: Deadline, used: weakref.WeakSet[Any]) -> None:
+        self.body = body
+        self.deadline = deadline
+        #: Protocols of connections that have served before.
+        self.used = used
+
+
+_SENDING: ContextVar[_Sending] = ContextVar("_SENDING")
+
+
+class _Request(aiohttp.ClientRequest):
+    """Goes over no connection that is not as it was left."""
+
+    async def send(self, conn: Any) -> aiohttp.ClientResponse:
+        protocol, used = conn.protocol, _SENDING.get().used
+        # The event loop may not have had the time yet to see what has arrived, so the socket is asked, too.
+        if protocol in used and (protocol.should_close or _is_readable(protocol.transport)):
+            raise _StaleConnectionError
+        used.add(protocol)
+        return await super().send(conn)
+
+
+class _Response(aiohttp.ClientResponse):
+    """Awaits its head no longer than the call allows: aiohttp's own limit begins anew whenever a byte arrives."""
+
+    async def start(self, connection: Any) -> aiohttp.ClientResponse:
+        sending = _SENDING.get()
+        limit = _Limit(connection.protocol, sending.deadline)
+        if isinstance(sending.body, _LimitedBody):
+            sending.body.then_wait(limit)
+        else:
+            limit.wait_begins()
+        try:
+            return await super().start(connection)
+        finally:
+            limit.wait_ends()
+            limit.stop()
+
+
+def _is_readable(transport: Any) -> bool:
+    """Whether there is anything to read, an end included."""
+    number = transport.get_extra_info("socket").fileno()
+    if not hasattr(select, "poll"):
+        return bool(select.select([number], [], [], 0)[0])
+    poll = select.poll()  # which takes any number, unlike select
+    poll.register(number, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class _Handle:
@@ -123,7 +207,7 @@ class AiohttpReply:
             if not data and not content.at_eof():
                 self._limit.wait_begins()
                 data = await content.readany()
-        except (aiohttp.ClientError, httpcore.NetworkError, OSError) as error:
+        except _FAILURES as error:
             raise self._owner.translated(error) from error
         finally:
             self._limit.wait_ends()
@@ -149,7 +233,7 @@ class AiohttpConnections:
     def __init__(self) -> None:
         self.is_closed = False
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
-        self._calls = 0
+        self._used: weakref.WeakSet[Any] = weakref.WeakSet()
         self._session: aiohttp.ClientSession | None = None
 
     def _opened(self) -> aiohttp.ClientSession:
@@ -162,6 +246,11 @@ class AiohttpConnections:
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,
+                request_class=_Request,
+                response_class=_Response,
+                max_line_size=_HEAD_LINE_BYTES,
+                max_field_size=_HEAD_LINE_BYTES,
+                max_headers=_HEAD_LINES,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 skip_auto_headers=("content-type", "user-agent"),
@@ -179,32 +268,42 @@ class AiohttpConnections:
         """Send the request and return when the reply's head is here."""
         if self.is_closed:
             raise ClientClosedError
-        content = step.content
-        is_large = content is not None and len(content) > _SMALL_BODY
-        self._calls += 1
+        while True:
+            try:
+                response = await self._sent(step, url, headers, tls, deadline)
+            except _StaleConnectionError:
+                continue  # it is out of the pool now
+            except (*_FAILURES, asyncio.TimeoutError) as error:
+                raise self.translated(error) from error
+            except BaseException as error:  # noqa: BLE001  # it is raised again
+                # aiohttp's frames hold the headers, and so the key, in local variables that a traceback may show.
+                raise error.with_traceback(None)  # noqa: B904  # the same error
+            return AiohttpReply(response, deadline, self)
+
+    async def _sent(
+        self, step: HttpRequest, url: str, headers: Headers, tls: ssl.SSLContext | bool, deadline: Deadline
+    ) -> aiohttp.ClientResponse:
+        content: bytes | _LimitedBody | None = step.content
+        if isinstance(content, bytes) and len(content) > _SMALL_BODY:
+            content = _LimitedBody(content, deadline)
+        sending = _Sending(content, deadline, self._used)
+        token = _SENDING.set(sending)
         try:
-            response = await self._opened().request(
+            return await self._opened().request(
                 step.method,
                 URL(url, encoded=True),
-                data=_LimitedBody(content, deadline) if content is not None and is_large else content,
+                data=content,
                 headers=headers,
                 allow_redirects=False,
                 ssl=tls,
+                # How long the answer may take is limited where it is awaited.
                 timeout=aiohttp.ClientTimeout(
-                    total=None,
-                    connect=deadline.shorten("connect", deadline.timeouts.connect),
-                    sock_read=deadline.read_seconds(),
+                    total=None, connect=deadline.shorten("connect", deadline.timeouts.connect), sock_read=None
                 ),
             )
-        except (aiohttp.ClientError, httpcore.NetworkError, OSError, asyncio.TimeoutError) as error:
-            raise self.translated(error) from error
         finally:
-            self._calls -= 1
-        if response.connection is not None and response.connection.protocol is not None:
-            # From now on each wait has the limit that the call has then.
-            response.connection.protocol.read_timeout = None
-            response.connection.protocol.start_timeout()
-        return AiohttpReply(response, deadline, self)
+            _SENDING.reset(token)
+            sending.body = None  # the context lives as long as a connection that was opened in it
 
     def translated(self, error: Exception) -> Exception:
         """What httpcore would have raised."""
@@ -254,6 +353,8 @@ _ERRORS: tuple[tuple[type[Exception], type[Exception]], ...] = (
     (asyncio.TimeoutError, httpcore.ReadTimeout),
     (OSError, httpcore.ReadError),
 )
+
+_FAILURES = (aiohttp.ClientError, httpcore.NetworkError, httpcore.TimeoutException, OSError)
 
 _WORDS: dict[type[Exception], str] = {
     httpcore.RemoteProtocolError: "the connection ended too early, or with what is no HTTP",
