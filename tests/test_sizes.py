@@ -326,14 +326,17 @@ def test_the_limit_is_the_same_wherever_the_bytes_are_cut(framing: str, cut: int
     start = b"data: 1\n\n"
 
     for body, is_refused in ((start + fits, False), (start + exceeds, True), (start + exceeds + fits, True)):
-        decoder = DECODERS[framing](100)
+        decoder, events = DECODERS[framing](100), []
         try:
             for place in range(0, len(body), cut):
-                decoder.feed(body[place : place + cut])
+                events += decoder.feed(body[place : place + cut])
+                if decoder.failure is not None:
+                    raise decoder.failure
             outcome = False
         except APIResponseError:
             outcome = True
         assert outcome == is_refused, (body, cut)
+        assert events, "what came before the limit is kept"
 
 
 def test_long_comments_are_not_hoarded() -> None:

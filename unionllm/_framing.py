@@ -41,9 +41,13 @@ class Event(NamedTuple):
 
 
 class LineSplitter:
-    """Bytes in pieces → whole lines, without their ends."""
+    """Bytes in pieces → whole lines, without their ends.
+
+    ``failure`` is what is wrong behind the lines that were given last; without such lines it is raised.
+    """
 
     def __init__(self, max_bytes: int = MAX_EVENT_BYTES) -> None:
+        self.failure: APIResponseError | None = None
         self._pieces: list[bytes] = []
         self._size = 0
         self._max_bytes = max_bytes
@@ -65,13 +69,24 @@ class LineSplitter:
             self._size + len(data) > self._max_bytes
             and max(self._size + len(lines[0]), *map(len, lines)) > self._max_bytes
         ):
-            raise too_large(self._max_bytes)
+            return self._before_too_large(lines)
         last = lines.pop()
         if lines and self._pieces:
             lines[0] = self.flush() + lines[0]
         if last:
-            self._hold(last)
+            self._pieces.append(last)
+            self._size += len(last)
         return lines
+
+    def _before_too_large(self, lines: list[bytes]) -> list[bytes]:
+        """The whole lines before the one that is too large."""
+        lengths = [self._size + len(lines[0]), *map(len, lines[1:])]
+        good = lines[: next(place for place, length in enumerate(lengths) if length > self._max_bytes)]
+        self.failure = too_large(self._max_bytes)
+        if not good:
+            raise self.failure
+        good[0] = self.flush() + good[0]
+        return good
 
     def flush(self) -> bytes:
         """What stands after the last line end."""
@@ -79,12 +94,6 @@ class LineSplitter:
         self._pieces.clear()
         self._size = 0
         return rest
-
-    def _hold(self, piece: bytes) -> None:
-        self._pieces.append(piece)
-        self._size += len(piece)
-        if self._size > self._max_bytes:
-            raise too_large(self._max_bytes)
 
 
 class SSEDecoder:
@@ -99,6 +108,7 @@ class SSEDecoder:
         self._event = ""
         self._comments: list[str] = []
         self.body: bytearray | None = None
+        self.failure: APIResponseError | None = None
 
     @property
     def has_begun(self) -> bool:
@@ -117,8 +127,14 @@ class SSEDecoder:
             data = data.lstrip().removeprefix(_BOM)
         events: list[Event] = []
         take = self._take
-        for line in self._lines.feed(data):
-            take(line, events)
+        try:
+            for line in self._lines.feed(data):
+                take(line, events)
+        except APIResponseError as error:
+            if not events:
+                raise
+            self.failure = error
+        self.failure = self.failure or self._lines.failure
         return events
 
     def end(self) -> list[Event]:
@@ -194,6 +210,10 @@ class JSONLinesDecoder:
         self.body: bytearray | None = None
         self.has_begun = False
 
+    @property
+    def failure(self) -> APIResponseError | None:
+        return self._lines.failure
+
     def feed(self, data: bytes) -> list[Event]:
         """The lines that ``data`` completes, blank ones left out."""
         events = [Event(_decode(line)) for line in self._lines.feed(data) if line.strip()]
@@ -214,6 +234,7 @@ class MessageDecoder:
     def __init__(self, max_bytes: int = MAX_EVENT_BYTES) -> None:
         self.body: bytearray | None = None
         self.has_begun = True
+        self.failure: APIResponseError | None = None
 
     def feed(self, data: bytes) -> list[Event]:
         """The event that the message ``data`` is."""
@@ -233,6 +254,11 @@ class _OnlyUtf8:
     def __init__(self, decoder: Decoder, charset: str) -> None:
         self._decoder = decoder
         self._charset = charset
+        self._failure: APIResponseError | None = None
+
+    @property
+    def failure(self) -> APIResponseError | None:
+        return self._failure or self._decoder.failure
 
     @property
     def body(self) -> bytearray | None:
@@ -243,11 +269,19 @@ class _OnlyUtf8:
         return self._decoder.has_begun
 
     def feed(self, data: bytes) -> list[Event]:
-        """The events that ``data`` completes. Raises APIResponseError for one that is no UTF-8."""
-        return [self._checked(event) for event in self._decoder.feed(data)]
+        """The events that ``data`` completes. One that is no UTF-8 is a failure."""
+        events: list[Event] = []
+        try:
+            # Extended one by one: what came before one that is none is kept.
+            events.extend(map(self._checked, self._decoder.feed(data)))
+        except APIResponseError as error:
+            if not events:
+                raise
+            self._failure = error
+        return events
 
     def end(self) -> list[Event]:
-        """The events that the end of the body completes. Raises as ``feed`` does."""
+        """The events that the end of the body completes. Raises APIResponseError for one that is no UTF-8."""
         return [self._checked(event) for event in self._decoder.end()]
 
     def _checked(self, event: Event) -> Event:
@@ -262,9 +296,12 @@ class _OnlyUtf8:
 class Decoder(Protocol):
     """Bytes in pieces → events. ``body`` holds the bytes of an answer that was no event stream.
 
-    ``has_begun`` is whether the bytes so far can be told to be one.
+    ``has_begun`` is whether the bytes so far can be told to be one. ``failure`` is what is wrong behind the events that
+    ``feed`` gave last, so that these are not lost with it; without such events ``feed`` raises it.
     """
 
+    @property
+    def failure(self) -> APIResponseError | None: ...
     @property
     def body(self) -> bytearray | None: ...
     @property

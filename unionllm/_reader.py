@@ -110,14 +110,19 @@ class StreamReader:
             self._late_pieces += 1
             return
         self._bytes_left -= len(data)
+        if self._bytes_left < 0:
+            # Half a message is none, half a piece may hold whole events.
+            data = data[: self._bytes_left] if self._parser.framing != "messages" else b""
         try:
-            if self._bytes_left < 0:
-                raise too_long(self._max_bytes)
-            for event in self._decoder.feed(data):
+            for event in self._decoder.feed(data) if data else ():
                 yield from self._parser.feed(event)
                 if self._parser.is_done:
                     yield from self._parser.end()
                     return
+            if self._decoder.failure is not None:
+                raise self._decoder.failure
+            if self._bytes_left < 0:
+                raise too_long(self._max_bytes)
         except APIError as error:
             self._fail(error)
 

@@ -41,14 +41,17 @@ def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
 # Framing.
 
 
-def decode(framing: str, pieces: Iterable[bytes], limit: int = MAX_BYTES) -> tuple[list[Event], bytes] | str:
-    """The events and the body of an answer, or the error that it is."""
-    decoder = DECODERS[framing](limit)
+def decode(framing: str, pieces: Iterable[bytes], limit: int = MAX_BYTES) -> tuple[list[Event], bytes | str]:
+    """The events of an answer, and its body or the error that it ends in."""
+    decoder, events = DECODERS[framing](limit), []
     try:
-        events = [event for piece in pieces for event in decoder.feed(piece)]
+        for piece in pieces:
+            events += decoder.feed(piece)
+            if decoder.failure is not None:
+                raise decoder.failure
         events += decoder.end()
     except UnionLLMError as error:
-        return str(error)
+        return events, str(error)
     return events, bytes(decoder.body or b"")
 
 
@@ -56,8 +59,8 @@ def check_framing(framing: str, data: bytes, places: Sequence[int], limit: int =
     """However an answer is cut, it says the same."""
     whole = decode(framing, [data], limit)
     assert decode(framing, cut(data, places), limit) == whole
-    if isinstance(whole, str):
-        assert f"max_response_bytes={limit}" in whole
+    if isinstance(whole[1], str):
+        assert f"max_response_bytes={limit}" in whole[1]
     else:
         assert sum(len(event.data) for event in whole[0]) <= 3 * len(data)
 
