@@ -189,6 +189,35 @@ def test_a_run_stops_when_every_key_is_refused_and_goes_on_later(vendors: Vendor
     assert len(texts(batch(lines[:20], journal=tmp_path / "j", **given(vendors)))) == 20
 
 
+def test_a_few_lines_that_every_key_refuses_are_not_done(vendors: VendorServer) -> None:
+    """All of them were read, and under way, before the first refusal."""
+    run = batch(["a", "b", "c"], **given(vendors, api_key=Keys(vendors).bad))
+
+    assert (list(run), run.stats.ending) == ([], "refused")
+    assert run.stats.reason.startswith("zhipuai: ")
+
+
+def test_a_stop_while_the_vendor_puts_the_last_lines_off_is_not_done(vendors: VendorServer) -> None:
+    vendors.fault("rate_limit", retry_after=30)
+    run = batch(["a", "b"], ordered=False, **given(vendors))
+
+    results = [next(run)]  # the other one waits
+    run.stop()
+    results += list(run)
+
+    assert (len(results), run.stats.ending) == (1, "stopped")
+
+
+def test_a_fallback_whose_key_is_refused_says_nothing_about_the_runs_key(vendors: VendorServer) -> None:
+    other = {**vendors.arguments("deepseek"), "model": "deepseek-v4-flash", "api_key": "sk-wrong"}
+    vendors.fault("server", vendor="zhipuai")
+
+    run = batch(["a", "b", "c"], fallbacks=[other], concurrency=1, **given(vendors, max_retries=0))
+
+    assert [result.status_code for result in run] == [401, 200, 200]
+    assert run.stats.ending == "done"
+
+
 def test_several_keys_share_the_work(vendors: VendorServer) -> None:
     keys = Keys(vendors)
 

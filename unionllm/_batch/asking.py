@@ -232,7 +232,11 @@ class Asker:
             self._changed.set()
 
     async def _call(self, line: Line, turn: Turn) -> Entry:
+        heard: APIError | None = None
+
         def hear(error: APIError) -> None:
+            nonlocal heard
+            heard = error
             if isinstance(error, (RateLimitError, ServiceUnavailableError)) and error.retryable:
                 turn.lane.slow_down(turn, error, time.monotonic())
 
@@ -242,7 +246,9 @@ class Asker:
             with self._pool() as transports:
                 response = await _LaneCall(given, hear).arun(transports)
             return entry_of_response(line.key, response, self._purse.cost_of(response))
-        except (RateLimitError, *_OF_THE_KEY):
+        except (RateLimitError, *_OF_THE_KEY) as error:
+            if heard is not None and error is not heard:  # a fallback's, which says nothing about the lane's key
+                return entry_of_error(line.key, error.with_traceback(None))
             raise
         except Exception as error:  # noqa: BLE001  # one line of many: whatever it ends in is told in its place
             logger.info("%s failed: %s", line.custom_id, type(error).__name__)

@@ -110,6 +110,8 @@ class Run:
         self._reader: asyncio.Task[None] | None = None
         self._syncer: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
+        #: How the run ends if lines are left out because of it; the first reason is the one that is told.
+        self._stopped_as: tuple[Ending, str] | None = None
 
     # What the user does.
 
@@ -137,12 +139,17 @@ class Run:
 
     def stop(self, ending: Ending = "stopped", reason: str = "") -> None:
         """Begin nothing more. What is under way is finished, journalled and handed out."""
-        if self.stats.ending == "done" and (self._reader is None or not self._reader.done()):
-            self.stats.ending, self.stats.reason = ending, reason
+        self._stopped_as = self._stopped_as or (ending, reason)
+        if self._reader is None or not self._reader.done():
+            self._leave_out()
         self._asker.stop()
         if self._reader is not None and self._reader is not asyncio.current_task():
             self._reader.cancel()
         self._changed.set()
+
+    def _leave_out(self) -> None:
+        """Lines are left out, so that this is no run that is done. One that was stopped when nothing was left is."""
+        self.stats.ending, self.stats.reason = self._stopped_as or ("stopped", "")
 
     async def close(self) -> None:
         """End at once; requests under way are given up."""
@@ -268,6 +275,8 @@ class Run:
             entry = None
             self._fail(error)
             self.stop()
+        if entry is None:
+            self._leave_out()
         tickets = self._asking.pop(line.key)
         self.stats.asked += entry is not None
         for ticket in tickets:
@@ -279,6 +288,7 @@ class Run:
         with suppress(asyncio.CancelledError):
             if (error := task.exception()) is not None:
                 self._fail(error)
+                self.stop()
         self._changed.set()
 
     # Results out.
