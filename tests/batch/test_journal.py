@@ -121,3 +121,29 @@ def test_a_result_is_a_line_of_openais_batch_output() -> None:
     assert refused.to_dict()["response"] == {"status_code": 400, "request_id": None, "body": {"error": {}}}
     assert (failed.to_dict()["response"], failed.to_dict()["error"]) == (None, FAILED.error)
     assert (failed.response, failed.text, failed.is_ok) == (None, None, False)
+
+
+def test_a_line_that_finds_no_room_is_taken_back_so_that_later_ones_are_whole(tmp_path: Path) -> None:
+    """In a process of its own: the limit of a file's size stands for a full disk that has room again."""
+    program = f"""
+import resource, signal, sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_journal import OTHER, entry, Journal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+journal = Journal(Path({str(tmp_path / "j")!r}))
+journal.append(entry())
+resource.setrlimit(resource.RLIMIT_FSIZE, (400, resource.RLIM_INFINITY))
+try:
+    journal.append(entry(OTHER, b'"' + b"x" * 1000 + b'"'))
+except OSError as error:
+    print(error.strerror)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+journal.append(entry(OTHER))
+print(journal.read(OTHER) == entry(OTHER))
+journal.close()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert done.stdout.splitlines() == ["File too large", "True"], done.stderr
+    assert (tmp_path / "j").read_bytes() == format_entry(entry()) + format_entry(entry(OTHER))

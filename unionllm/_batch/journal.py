@@ -18,13 +18,14 @@ import re
 import sqlite3
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias
 
 from .._log import logger
 from ..exceptions import UnionLLMError
 from .lines import KEY_DIGITS
-from .results import Entry
+from .results import Entry, dump_json
 
 #: ``"second"``: at most once a second, beside the work: a machine that dies loses a second of answers. ``"always"``:
 #: before an answer is handed out. ``"never"``: when the operating system likes. The process's own death loses nothing.
@@ -168,8 +169,14 @@ class Journal:
     def _append_line(self, line: bytes, entry: Entry) -> None:
         self._file.seek(0, os.SEEK_END)
         rest = memoryview(line)
-        while rest:
-            rest = rest[self._file.write(rest) :]
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError:
+            # What is under way may find room again: behind half a line, its own would be lost with it.
+            with suppress(OSError):
+                self._file.truncate(self._size)
+            raise
         place, self._size = self._size, self._size + len(line)
         self._index.execute(_PUT, (bytes.fromhex(entry.key), place, len(line), int(entry.is_ok)))
         if entry.is_ok:
@@ -203,7 +210,7 @@ def format_entry(entry: Entry) -> bytes:
     more = {"status": entry.status, "request_id": entry.request_id, "error": entry.error}
     cost = "null" if entry.cost is None else repr(entry.cost)
     head = f'{{"key":"{entry.key}","ok":{"true" if entry.is_ok else "false"},"tokens":{entry.tokens},"cost":{cost},'
-    told = json.dumps(more, ensure_ascii=False, separators=(",", ":"))[1:-1]
+    told = dump_json(more)[1:-1]
     return b'%b%b,"body":%b}\n' % (head.encode(), told.encode(), entry.body)
 
 

@@ -82,7 +82,7 @@ def entry_of_error(key: str, error: Exception) -> Entry:
     told = {"code": code or type(error).__name__, "message": str(error), "type": type(error).__name__}
     request_id = error.request_id if isinstance(error, APIError) else None
     if isinstance(error, APIStatusError):
-        body = json.dumps({"error": told}, ensure_ascii=False).encode()
+        body = dump_json({"error": told}).encode()
         return Entry(key=key, is_ok=False, status=error.status_code, request_id=request_id, body=body)
     return Entry(key=key, is_ok=False, request_id=request_id, error=told)
 
@@ -154,16 +154,28 @@ class BatchResult:
         entry = self.entry
         response = b"null"
         if entry.status is not None:
-            told = f'{{"status_code":{entry.status},"request_id":{_json(entry.request_id)},"body":'
+            told = f'{{"status_code":{entry.status},"request_id":{dump_json(entry.request_id)},"body":'
             response = b"%b%b}" % (told.encode(), entry.body)
         name = entry.key or f"line_{self.index + 1}"
-        head = f'{{"id":"batch_req_{name}","custom_id":{_json(self.custom_id)},"response":'
-        return b'%b%b,"error":%b}' % (head.encode(), response, _json(entry.error).encode())
+        head = f'{{"id":"batch_req_{name}","custom_id":{dump_json(self.custom_id)},"response":'
+        return b'%b%b,"error":%b}' % (head.encode(), response, dump_json(entry.error).encode())
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain data."""
         return dict(json.loads(self.to_json()))
 
 
-def _json(value: Any) -> str:
-    return "null" if value is None else json.dumps(value, ensure_ascii=False)
+def dump_json(value: Any) -> str:
+    """JSON text that can be written as UTF-8: half of a surrogate pair, which JSON may hold, stays an escape."""
+    if value is None:
+        return "null"
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text if text.isascii() or _is_utf8(text) else json.dumps(value, separators=(",", ":"))
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
