@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import itertools
 import json
 import time
@@ -67,7 +68,7 @@ def _iter_prompts(path: Path) -> Iterator[Any]:
 
 def _iter_json_lines(path: Path) -> Iterator[Any]:
     for line in _iter_bytes(path):
-        if line.strip():
+        if line.removeprefix(codecs.BOM_UTF8).strip():
             yield parse_json_line(line)
 
 
