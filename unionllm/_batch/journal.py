@@ -19,6 +19,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias
 
@@ -32,7 +33,10 @@ from .results import Entry, dump_json
 Fsync: TypeAlias = Literal["second", "always", "never"]
 FSYNC = ("second", "always", "never")
 
-_HEAD = re.compile(rb'\{"key":"([0-9a-f]{%d})","ok":(true|false),"tokens":(\d+),"cost":(null|[-+.\deE]+),' % KEY_DIGITS)
+_HEAD = re.compile(
+    rb'\{"key":"([0-9a-f]{%d})","ok":(true|false),"tokens":(\d+),"cost":(null|[-+.\deE]+),'
+    rb'(?:"currency":"([A-Z]{3})",)?' % KEY_DIGITS
+)
 _END = b"}\n"
 #: Bytes read at once while the file is scanned.
 _BLOCK = 1 << 20
@@ -69,10 +73,13 @@ class Journal:
         if fsync not in FSYNC:
             raise JournalError(f"fsync={fsync!r} is none of {', '.join(map(repr, FSYNC))}.")
         self.path = path
-        #: Tokens and money of all answers, earlier runs' included; ``cost`` counts those whose price is known.
-        self.tokens, self.cost = 0, 0.0
-        #: How many answers there are.
-        self.answers = 0
+        #: Tokens of all answers, earlier runs' included.
+        self.tokens = 0
+        #: How many answers there are, and how many of them say what they cost.
+        self.answers, self.priced = 0, 0
+        #: Of the first answer that says what it cost; the money of others is not counted.
+        self.currency: str | None = None
+        self._cost = Decimal(0)
         self._fsync: Fsync = "never" if path is None else fsync
         self._dirty = asyncio.Event()
         # Unbuffered: a buffer would be lost with the process, and could show old bytes to ``read``.
@@ -105,7 +112,7 @@ class Journal:
             self._size = place + len(line)
             # A failure of an earlier run is asked again: it is not put into the index.
             if (head := _HEAD.match(line)) and head[2] == b"true":
-                self._count(int(head[3]), None if head[4] == b"null" else float(head[4]))
+                self._count(int(head[3]), *_money(head))
                 self._index.execute(_PUT, (bytes.fromhex(head[1].decode()), place, len(line), 1))
         if os.fstat(self._file.fileno()).st_size > self._size:
             logger.info("%s: the last line was cut in half; it is cut off", self.path)
@@ -127,10 +134,20 @@ class Journal:
         if rest and not rest.startswith(b'{"key":"'[: len(rest)]):
             raise JournalError(f"{self.path}, byte {place}: this is no line of a journal. Name another file.")
 
-    def _count(self, tokens: int, cost: float | None) -> None:
+    @property
+    def cost(self) -> float:
+        """Money of all answers that say what they cost, earlier runs' included."""
+        return float(self._cost)
+
+    def _count(self, tokens: int, cost: float | None, currency: str | None) -> None:
         self.answers += 1
         self.tokens += tokens
-        self.cost += cost or 0.0
+        if cost is not None:
+            self.currency = self.currency or currency
+            if currency == self.currency:
+                self.priced += 1
+                # By its digits: ten times 0.1 is 1.
+                self._cost += Decimal(repr(cost))
 
     def find(self, key: str) -> bool:
         """Whether there is a line for this hash: an answer, or a failure of this run."""
@@ -180,7 +197,7 @@ class Journal:
         place, self._size = self._size, self._size + len(line)
         self._index.execute(_PUT, (bytes.fromhex(entry.key), place, len(line), int(entry.is_ok)))
         if entry.is_ok:
-            self._count(entry.tokens, entry.cost)
+            self._count(entry.tokens, entry.cost, entry.currency)
         self._dirty.set()
 
     async def settle(self) -> None:
@@ -210,8 +227,15 @@ def format_entry(entry: Entry) -> bytes:
     more = {"status": entry.status, "request_id": entry.request_id, "error": entry.error}
     cost = "null" if entry.cost is None else repr(entry.cost)
     head = f'{{"key":"{entry.key}","ok":{"true" if entry.is_ok else "false"},"tokens":{entry.tokens},"cost":{cost},'
+    if entry.currency is not None:
+        head += f'"currency":"{entry.currency}",'
     told = dump_json(more)[1:-1]
     return b'%b%b,"body":%b}\n' % (head.encode(), told.encode(), entry.body)
+
+
+def _money(head: re.Match[bytes]) -> tuple[float | None, str | None]:
+    """Cost and currency of an entry."""
+    return None if head[4] == b"null" else float(head[4]), None if head[5] is None else head[5].decode()
 
 
 def parse_entry(line: bytes) -> Entry:
@@ -221,11 +245,13 @@ def parse_entry(line: bytes) -> Entry:
     if head is None or start < 0:
         raise JournalError("a line of the journal has changed while it was in use.")
     told: dict[str, Any] = json.loads(b"{%b}" % line[head.end() : start])
+    cost, currency = _money(head)
     return Entry(
         key=head[1].decode(),
         is_ok=head[2] == b"true",
         tokens=int(head[3]),
-        cost=None if head[4] == b"null" else float(head[4]),
+        cost=cost,
+        currency=currency,
         body=line[start + len(b',"body":') : -len(_END)],
         **told,
     )

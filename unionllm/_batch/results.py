@@ -26,6 +26,7 @@ class Entry:
         request_id: the vendor's id of the call.
         tokens: what the vendor counted in all; 0 where it did not say.
         cost: what the call cost; None where that is not known.
+        currency: of ``cost``.
         body: JSON text: the answer, or ``{"error": …}`` of a refusal.
         error: code and message where no vendor answered.
     """
@@ -36,11 +37,12 @@ class Entry:
     request_id: str | None = None
     tokens: int = 0
     cost: float | None = None
+    currency: str | None = None
     body: bytes = field(default=b"null", repr=False)
     error: dict[str, Any] | None = None
 
 
-def entry_of_response(key: str, response: ModelResponse, cost: float | None) -> Entry:
+def entry_of_response(key: str, response: ModelResponse, cost: float | None, currency: str | None) -> Entry:
     """The entry of an answer that cost so much."""
     return Entry(
         key=key,
@@ -49,6 +51,7 @@ def entry_of_response(key: str, response: ModelResponse, cost: float | None) -> 
         request_id=response.request_id,
         tokens=tokens_of(response),
         cost=cost,
+        currency=None if cost is None else currency,
         body=response.model_dump_json().encode(),
     )
 

@@ -153,6 +153,9 @@ class Run:
 
     async def close(self) -> None:
         """End at once; requests under way are given up."""
+        if self._reader is not None and (self._waiting or self._tasks or not self._reader.done()):
+            self._stopped_as = self._stopped_as or ("stopped", "")
+            self._leave_out()
         tasks = [task for task in (self._reader, self._syncer, *self._tasks) if task is not None]
         for task in tasks:
             task.cancel()
@@ -236,12 +239,15 @@ class Run:
         return True
 
     async def _may_spend(self) -> bool:
+        journal = self._journal
         while True:
+            # An answer that does not say what it cost has not been free.
+            unknown = (journal.answers - journal.priced) * (self._asker.average_cost or 0.0)
             verdict = judge(
                 self._budget,
                 Spent(
-                    tokens=self._journal.tokens,
-                    cost=self._journal.cost,
+                    tokens=journal.tokens,
+                    cost=journal.cost + unknown,
                     average_tokens=self._asker.average_tokens,
                     average_cost=self._asker.average_cost,
                     in_flight=self._asker.in_flight,

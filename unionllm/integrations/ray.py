@@ -180,7 +180,7 @@ class _Foreman:
         budget, journal = self._plan.budget, self._journal
         if row["refusal"]:
             self._stop("refused", str(row["refusal"]))
-        elif budget.cost is not None and row["answered"] and not journal.cost:
+        elif budget.cost is not None and row["answered"] and not journal.priced:
             self._stop("no_price")
         elif journal.tokens >= (budget.tokens or float("inf")) or journal.cost >= (budget.cost or float("inf")):
             self._stop("budget")
