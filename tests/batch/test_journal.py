@@ -22,7 +22,9 @@ def entry(key: str = KEY, text: bytes = b'{"a":"\xe6\x99\xb4"}', **more: object)
 FAILED = Entry(key=OTHER, is_ok=False, error={"code": "c", "message": 'said "no",\n"body":1', "type": "APIError"})
 
 
-@pytest.mark.parametrize("given", [entry(), FAILED, Entry(key=KEY, is_ok=False, status=429, body=b'{"error":{}}')])
+@pytest.mark.parametrize(
+    "given", [entry(), entry(currency="CNY"), FAILED, Entry(key=KEY, is_ok=False, status=429, body=b'{"error":{}}')]
+)
 def test_an_entry_survives_being_a_line(given: Entry) -> None:
     line = format_entry(given)
 
@@ -137,7 +139,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (400, resource.RLIM_INFINITY))
 try:
     journal.append(entry(OTHER, b'"' + b"x" * 1000 + b'"'))
 except OSError as error:
-    print(error.strerror)
+    print(error.strerror, error.filename)
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 journal.append(entry(OTHER))
 print(journal.read(OTHER) == entry(OTHER))
@@ -145,5 +147,5 @@ journal.close()
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
-    assert done.stdout.splitlines() == ["File too large", "True"], done.stderr
+    assert done.stdout.splitlines() == [f"File too large {tmp_path / 'j'}", "True"], done.stderr
     assert (tmp_path / "j").read_bytes() == format_entry(entry()) + format_entry(entry(OTHER))

@@ -189,7 +189,8 @@ class Journal:
         try:
             while rest:
                 rest = rest[self._file.write(rest) :]
-        except OSError:
+        except OSError as error:
+            error.filename = self.path  # a write does not say which file it is that has no room
             # What is under way may find room again: behind half a line, its own would be lost with it.
             with suppress(OSError):
                 self._file.truncate(self._size)
