@@ -74,6 +74,19 @@ def test_standard_input_is_the_question_or_added_to_it(
     assert zhipuai.requests[0].json["messages"] == [{"role": "user", "content": sent}]
 
 
+def test_the_mark_that_begins_a_pipe_on_windows_is_no_part_of_the_question(
+    zhipuai: VendorServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "text").write_text("一\n", encoding="utf-8-sig")
+    zhipuai.reply(text="好")
+    with (tmp_path / "text").open(encoding="utf-8") as file:
+        monkeypatch.setattr("sys.stdin", file)
+
+        assert run_here(capsys, "chat").code == 0
+
+    assert zhipuai.requests[0].json["messages"] == [{"role": "user", "content": "一"}]
+
+
 def test_json_is_the_whole_answer(zhipuai: VendorServer, capsys: pytest.CaptureFixture[str]) -> None:
     zhipuai.reply(text="好", reasoning="想一想")
 

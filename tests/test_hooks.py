@@ -204,7 +204,8 @@ def test_a_stream_that_is_dropped_unread_closes_its_connection(
     unionchat(**call, **seen.hooks, stream=True)
 
     server.wait_until(lambda: server.open_connections == 0)
-    assert seen.kinds == ["RequestEvent"]
+    assert seen.kinds == ["RequestEvent", "ResponseEvent"]
+    assert (seen.events[-1].response, seen.events[-1].finish_reason, seen.events[-1].usage) == (None, None, None)
 
 
 def test_a_cancelled_call_is_an_error_without_one(seen: Seen, call: dict[str, Any], server: ScriptedServer) -> None:

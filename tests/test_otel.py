@@ -225,6 +225,16 @@ def test_a_stream_that_breaks_marks_the_span(
     assert told[gen_ai_attributes.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK] > 0
 
 
+def test_a_stream_that_is_dropped_unread_ends_its_span(
+    collected: Collected, call: dict[str, Any], server: ScriptedServer
+) -> None:
+    server.reply(sse=stream("一"))
+
+    unionchat(**call, stream=True)
+
+    assert (collected.span.name, collected.span.status.status_code) == ("chat m-1", trace.StatusCode.UNSET)
+
+
 def test_a_fallback_gives_the_span_the_name_of_who_answered(
     collected: Collected, call: dict[str, Any], server: ScriptedServer
 ) -> None:

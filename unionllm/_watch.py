@@ -140,8 +140,8 @@ class Watch:
         self._first_chunk = time.monotonic() - self._began
         source = _Source(answer, self)
         stream = stream_class(source, _Finisher(finisher, self))
-        # Not the stream itself: dropped unread, it must go, and close its connection.
-        source.stream = weakref.ref(stream)
+        # Not the stream itself: dropped unread, it must go, and close its connection. That has left it, too.
+        source.stream = weakref.ref(stream, lambda _: self.answered(None))
         return stream
 
     def _common(self) -> dict[str, Any]:

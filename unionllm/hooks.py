@@ -101,7 +101,8 @@ class ResponseEvent(CallEvent):
         finish_reason: why the answer ended; None for a stream that was left before its end.
         usage: tokens as the vendor counted them; None where it did not, or where a stream was left.
         time_to_first_chunk: of a stream, seconds from the beginning of the call.
-        response: the answer itself, as far as it came; ``response.cost`` is its cost.
+        response: the answer itself, as far as it came; ``response.cost`` is its cost. None for a stream that was
+            dropped unread, without being closed.
     """
 
     request_id: str | None = None

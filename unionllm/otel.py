@@ -129,7 +129,8 @@ class _Observer:
             **_advice(_FIRST_CHUNK),
         )
         self._captures = captures
-        self._lock = threading.Lock()
+        # Reentrant: a stream that is dropped may tell so at any moment of this very thread.
+        self._lock = threading.RLock()
         self._spans: dict[int, trace.Span] = {}
 
     def on_request(self, event: RequestEvent) -> None:

@@ -8,17 +8,13 @@ import json
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from unionllm import BadRequestError, Cost, ModelResponse, Usage, abatch, batch
+from unionllm import BadRequestError, abatch, batch
 from unionllm._batch.api import AsyncBatchRun, BatchRun
-from unionllm._batch.results import Purse
-from unionllm._priced import remember
-from unionllm._request import ChatRequest
 from unionllm.testing import VendorServer
 
 
@@ -189,6 +185,35 @@ def test_a_run_stops_when_every_key_is_refused_and_goes_on_later(vendors: Vendor
     assert len(texts(batch(lines[:20], journal=tmp_path / "j", **given(vendors)))) == 20
 
 
+def test_a_few_lines_that_every_key_refuses_are_not_done(vendors: VendorServer) -> None:
+    """All of them were read, and under way, before the first refusal."""
+    run = batch(["a", "b", "c"], **given(vendors, api_key=Keys(vendors).bad))
+
+    assert (list(run), run.stats.ending) == ([], "refused")
+    assert run.stats.reason.startswith("zhipuai: ")
+
+
+def test_a_stop_while_the_vendor_puts_the_last_lines_off_is_not_done(vendors: VendorServer) -> None:
+    vendors.fault("rate_limit", retry_after=30)
+    run = batch(["a", "b"], ordered=False, **given(vendors))
+
+    results = [next(run)]  # the other one waits
+    run.stop()
+    results += list(run)
+
+    assert (len(results), run.stats.ending) == (1, "stopped")
+
+
+def test_a_fallback_whose_key_is_refused_says_nothing_about_the_runs_key(vendors: VendorServer) -> None:
+    other = {**vendors.arguments("deepseek"), "model": "deepseek-v4-flash", "api_key": "sk-wrong"}
+    vendors.fault("server", vendor="zhipuai")
+
+    run = batch(["a", "b", "c"], fallbacks=[other], concurrency=1, **given(vendors, max_retries=0))
+
+    assert [result.status_code for result in run] == [401, 200, 200]
+    assert run.stats.ending == "done"
+
+
 def test_several_keys_share_the_work(vendors: VendorServer) -> None:
     keys = Keys(vendors)
 
@@ -213,40 +238,11 @@ def test_a_budget_in_tokens_stops_cleanly_and_can_be_raised(vendors: VendorServe
     assert len(list(last)) == len(vendors.requests) == 200
 
 
-def test_a_budget_in_money_stops_when_no_answer_says_its_price(vendors: VendorServer) -> None:
-    """Nobody knows what a server of one's own costs; the run must not go on blindly."""
-    own = given(vendors, provider="openai_compatible", thinking=None)
+def test_a_run_that_is_left_does_not_say_that_it_is_done(vendors: VendorServer) -> None:
+    with batch([f"q{number}" for number in range(1000)], **given(vendors)) as run:
+        next(run)
 
-    run = batch([f"q{number}" for number in range(50)], budget_cost=1.0, **own)
-
-    results = list(run)
-
-    assert (run.stats.ending, [result.is_ok for result in results]) == ("no_price", [True])
-
-
-def test_a_budget_in_money_is_kept_by_your_own_prices(vendors: VendorServer) -> None:
-    prices = [{"provider": "zhipuai", "models": ["glm-4.5"], "currency": "CNY", "input": 1e5, "output": 1e5}]
-
-    run = batch([f"q{number:02}" for number in range(50)], budget_cost=20.0, prices=prices, **given(vendors))
-    results = list(run)
-
-    assert run.stats.ending == "budget"
-    assert run.stats.cost == pytest.approx(sum(result.cost or 0 for result in results))
-    assert 0 < run.stats.cost <= 20
-    assert run.stats.cost == pytest.approx(run.stats.tokens / 10)
-
-
-def test_money_of_a_second_currency_is_not_added_to_the_first() -> None:
-    purse = Purse()
-    answers = [ModelResponse() for _ in range(4)]
-    told = [Cost(Decimal("0.5"), "CNY"), Cost(Decimal("9"), "USD"), Cost(Decimal("0.25"), "CNY"), None]
-    for response, cost in zip(answers, told, strict=True):
-        if cost is not None:
-            usage = Usage(total_cost=cost.amount, cost_unit=cost.currency)
-            response.usage = usage
-            remember(response, ChatRequest(provider="dify", model="", messages=()), None)
-
-    assert [purse.cost_of(response) for response in answers] == [0.5, None, 0.25, None]
+    assert run.stats.ending == "stopped"
 
 
 def test_requests_a_minute_are_kept(vendors: VendorServer) -> None:
@@ -285,6 +281,37 @@ def test_leaving_the_loop_ends_the_run_and_its_thread(vendors: VendorServer) -> 
 
     assert not [thread for thread in threading.enumerate() if thread.name == "batch"]
     assert len(vendors.requests) < 1000
+
+
+def test_a_line_is_asked_as_soon_as_the_input_yields_it(vendors: VendorServer) -> None:
+    answered = threading.Event()
+
+    def lines() -> Iterator[str]:
+        yield "a"
+        yield "b" if answered.wait(60) else "nobody has asked the first one"
+
+    found = []
+    for result in batch(lines(), **given(vendors)):
+        found.append(result.text)
+        answered.set()
+
+    assert found == ["收到：a", "收到：b"]
+
+
+def test_a_run_can_be_left_while_its_input_blocks(vendors: VendorServer) -> None:
+    is_over, left = threading.Event(), []
+
+    def lines() -> Iterator[str]:
+        yield "a"
+        is_over.wait(60)
+        left.append("too late")
+        yield "b"
+
+    with batch(lines(), **given(vendors)) as run:
+        next(run)
+
+    assert left == []
+    is_over.set()
 
 
 def test_an_input_that_fails_is_raised_after_what_came_before_it(vendors: VendorServer) -> None:

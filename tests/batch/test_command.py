@@ -18,6 +18,7 @@ from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 from vendors_on_loopback import ROOT
 
+from unionllm._batch.journal import Journal
 from unionllm.cli import main
 from unionllm.testing import VendorServer
 
@@ -120,6 +121,10 @@ def test_a_budget_and_refused_keys_have_exit_codes(
         (["-o", "in.jsonl"], 1, "Name another file"),
         (["-o", "out.docx"], 1, "what to write"),
         (["--journal", "in.jsonl"], 1, "Name another file"),
+        (["--journal", "out.jsonl"], 1, "is the output"),
+        (["--journal", "out.jsonl.part"], 1, "is the output"),
+        (["-o", "nowhere/out.jsonl"], 1, "nowhere"),
+        (["-o", "folder.jsonl"], 1, "Is a directory"),
         (["--journal", "other.txt"], 1, "no line of a journal"),
     ],
 )
@@ -128,6 +133,7 @@ def test_commands_that_cannot_work_say_why(
 ) -> None:
     write(questions(1))
     Path("other.txt").write_text("mine\n", encoding="utf-8")
+    Path("folder.jsonl").mkdir()
 
     assert main(words(vendors, *more)) == code
 
@@ -139,6 +145,61 @@ def test_commands_that_cannot_work_say_why(
 def test_an_input_that_is_not_there_is_told(vendors: VendorServer, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words(vendors, source="nothing.jsonl")) == 1
     assert "nothing.jsonl" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("in.csv", b"", "cannot be read as .csv"),
+        ("in.csv", b"prompt,prompt\na,b\n", "two columns of one name"),
+        ("in.parquet", b"PAR1 but no more", "cannot be read as .parquet"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_told(
+    vendors: VendorServer, capsys: pytest.CaptureFixture[str], name: str, content: bytes, told: str
+) -> None:
+    Path(name).write_bytes(content)
+
+    assert main(words(vendors, source=name)) == 1
+    assert told in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_row_that_is_no_utf8_is_a_failed_line(vendors: VendorServer) -> None:
+    Path("in.csv").write_bytes("prompt\n一\n".encode() + "二\n".encode("gbk") + "三\n".encode())
+
+    assert main(words(vendors, source="in.csv")) == 3
+    assert [row["error"] and row["error"]["code"] for row in rows()] == [None, "invalid_line", None]
+
+
+def test_half_a_surrogate_pair_ends_nothing(vendors: VendorServer) -> None:
+    Path("in.jsonl").write_bytes(b'{"custom_id": "\\ud83d", "prompt": "a"}\n{"prompt": "\\ud83d"}\n"b"\n')
+
+    assert main(words(vendors)) == 3
+    assert [(row["custom_id"], row["response"]["status_code"]) for row in rows()] == [
+        ("\ud83d", 200),
+        ("line-2", 400),
+        ("line-3", 200),
+    ]
+
+
+def test_a_file_of_a_byte_order_mark_alone_is_empty(vendors: VendorServer) -> None:
+    Path("in.jsonl").write_bytes(b"\xef\xbb\xbf")
+
+    assert (main(words(vendors)), rows()) == (0, [])
+
+
+def test_a_second_run_of_the_same_job_leaves_the_output_of_the_first_alone(
+    vendors: VendorServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(questions(3))
+    journal = Journal(Path("out.jsonl.journal"))  # as the first run holds it
+    Path("out.jsonl.part").write_bytes(b"half of it\n")
+
+    assert main(words(vendors)) == 1
+
+    assert "is being written by another run" in capsys.readouterr().err
+    assert Path("out.jsonl.part").read_bytes() == b"half of it\n"
+    journal.close()
 
 
 def test_prompts_a_line(vendors: VendorServer) -> None:

@@ -22,7 +22,9 @@ def entry(key: str = KEY, text: bytes = b'{"a":"\xe6\x99\xb4"}', **more: object)
 FAILED = Entry(key=OTHER, is_ok=False, error={"code": "c", "message": 'said "no",\n"body":1', "type": "APIError"})
 
 
-@pytest.mark.parametrize("given", [entry(), FAILED, Entry(key=KEY, is_ok=False, status=429, body=b'{"error":{}}')])
+@pytest.mark.parametrize(
+    "given", [entry(), entry(currency="CNY"), FAILED, Entry(key=KEY, is_ok=False, status=429, body=b'{"error":{}}')]
+)
 def test_an_entry_survives_being_a_line(given: Entry) -> None:
     line = format_entry(given)
 
@@ -121,3 +123,29 @@ def test_a_result_is_a_line_of_openais_batch_output() -> None:
     assert refused.to_dict()["response"] == {"status_code": 400, "request_id": None, "body": {"error": {}}}
     assert (failed.to_dict()["response"], failed.to_dict()["error"]) == (None, FAILED.error)
     assert (failed.response, failed.text, failed.is_ok) == (None, None, False)
+
+
+def test_a_line_that_finds_no_room_is_taken_back_so_that_later_ones_are_whole(tmp_path: Path) -> None:
+    """In a process of its own: the limit of a file's size stands for a full disk that has room again."""
+    program = f"""
+import resource, signal, sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_journal import OTHER, entry, Journal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+journal = Journal(Path({str(tmp_path / "j")!r}))
+journal.append(entry())
+resource.setrlimit(resource.RLIMIT_FSIZE, (400, resource.RLIM_INFINITY))
+try:
+    journal.append(entry(OTHER, b'"' + b"x" * 1000 + b'"'))
+except OSError as error:
+    print(error.strerror, error.filename)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+journal.append(entry(OTHER))
+print(journal.read(OTHER) == entry(OTHER))
+journal.close()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert done.stdout.splitlines() == [f"File too large {tmp_path / 'j'}", "True"], done.stderr
+    assert (tmp_path / "j").read_bytes() == format_entry(entry()) + format_entry(entry(OTHER))

@@ -55,7 +55,7 @@ class Plan:
         only_stored = journal is not None
         journal = journal or Journal(self.journal, self.fsync)
         asker = Asker(self.keys, provider_of(self.defaults.arguments), self.limits)
-        asker.learn_from(journal.answers, journal.tokens, journal.cost)
+        asker.learn_from(journal)
         run = Run(
             aiter_raw(self.requests, self.options["prompt_column"]),
             self.defaults,

@@ -28,6 +28,7 @@ from .results import Entry, Purse, entry_of_error, entry_of_response
 
 if TYPE_CHECKING:
     from .._call import Route
+    from .journal import Journal
 
 #: Refusals that mean the key, not the request: no other request would fare better.
 _OF_THE_KEY = (AuthenticationError, InsufficientBalanceError)
@@ -232,7 +233,11 @@ class Asker:
             self._changed.set()
 
     async def _call(self, line: Line, turn: Turn) -> Entry:
+        heard: APIError | None = None
+
         def hear(error: APIError) -> None:
+            nonlocal heard
+            heard = error
             if isinstance(error, (RateLimitError, ServiceUnavailableError)) and error.retryable:
                 turn.lane.slow_down(turn, error, time.monotonic())
 
@@ -241,8 +246,10 @@ class Asker:
         try:
             with self._pool() as transports:
                 response = await _LaneCall(given, hear).arun(transports)
-            return entry_of_response(line.key, response, self._purse.cost_of(response))
-        except (RateLimitError, *_OF_THE_KEY):
+            return entry_of_response(line.key, response, self._purse.cost_of(response), self._purse.currency)
+        except (RateLimitError, *_OF_THE_KEY) as error:
+            if heard is not None and error is not heard:  # a fallback's, which says nothing about the lane's key
+                return entry_of_error(line.key, error.with_traceback(None))
             raise
         except Exception as error:  # noqa: BLE001  # one line of many: whatever it ends in is told in its place
             logger.info("%s failed: %s", line.custom_id, type(error).__name__)
@@ -260,11 +267,13 @@ class Asker:
         finally:
             pool.in_use -= 1
 
-    def learn_from(self, answers: int, tokens: int, cost: float) -> None:
+    def learn_from(self, journal: Journal) -> None:
         """What answers of earlier runs took is what others may take."""
-        if answers:
-            self.average_tokens = tokens / answers
-            self.average_cost = cost / answers or None
+        self._purse.currency = journal.currency
+        if journal.answers:
+            self.average_tokens = journal.tokens / journal.answers
+        if journal.priced:
+            self.average_cost = journal.cost / journal.priced
 
     def _learn(self, entry: Entry) -> None:
         self.average_tokens = _averaged(self.average_tokens, entry.tokens)

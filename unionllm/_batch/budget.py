@@ -73,6 +73,7 @@ def _judge(limit: float | None, spent: float, average: float | None, in_flight: 
         return Verdict.STOP
     if average is None:
         return Verdict.WAIT if in_flight else Verdict.GO
-    if spent + average * (in_flight + 1) <= limit:
+    # Sums of decimal fractions are not exact: three times 0.1 fits into 0.3.
+    if spent + average * (in_flight + 1) <= limit * (1 + 1e-9):
         return Verdict.GO
     return Verdict.WAIT if in_flight else Verdict.STOP

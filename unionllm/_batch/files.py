@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -46,18 +48,30 @@ class JsonLines:
         self._file.close()
 
 
-def open_writer(path: Path, ending: str) -> Writer:
-    """A writer of the kind that an ending names.
+def check_target(path: Path, partial: Path) -> None:
+    """Raise what writing the output would end in, before anything is asked; changes nothing that is there.
 
     Raises:
-        BadRequestError: it names none.
+        BadRequestError: the name's ending does not say what to write.
+        OSError: nothing can be written there.
+    """
+    if path.suffix.lower() not in (*_JSON_LINES, *_TABLES):
+        known = ", ".join((*_JSON_LINES, *_TABLES))
+        raise BadRequestError(f"{path.name}: what to write? A name that ends in one of {known} says so.")
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    with partial.open("ab"):
+        pass
+
+
+def open_writer(path: Path, ending: str) -> Writer:
+    """A writer of the kind that an ending names: one that ``check_target`` lets pass.
+
+    Raises:
         OSError: the file cannot be written.
     """
     if ending.lower() in _TABLES:
         from .tables import TableWriter
 
         return TableWriter(path, ending.lower())
-    if ending.lower() not in _JSON_LINES:
-        known = ", ".join((*_JSON_LINES, *_TABLES))
-        raise BadRequestError(f"{path.name}: what to write? A name that ends in one of {known} says so.")
     return JsonLines(path)

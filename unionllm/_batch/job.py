@@ -14,7 +14,7 @@ from typing import Any
 
 from ..exceptions import BadRequestError
 from .api import AsyncBatchRun, Plan, abatch
-from .files import open_writer
+from .files import check_target, open_writer
 from .journal import Journal
 from .run import Stats
 
@@ -39,8 +39,16 @@ class Job:
     arguments: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        if self.source.resolve() in (self.target.resolve(), self.journal.resolve()):
+        partial = self.partial.resolve()
+        if self.source.resolve() in (self.target.resolve(), self.journal.resolve(), partial):
             raise BadRequestError(f"{self.source} is the input. Name another file for the output.")
+        if self.journal.resolve() in (self.target.resolve(), partial):
+            raise BadRequestError(f"{self.journal} is the output. Name another file for the journal.")
+
+    @property
+    def partial(self) -> Path:
+        """The output's name until it is whole."""
+        return self.target.with_name(f"{self.target.name}.part")
 
     @property
     def journal(self) -> Path:
@@ -56,13 +64,16 @@ class Job:
 
     async def write(self, run: AsyncBatchRun) -> Stats:
         """Write all results of a run, and close it; returns what has happened."""
-        partial = self.target.with_name(f"{self.target.name}.part")
+        check_target(self.target, self.partial)
         async with run:
-            with open_writer(partial, self.target.suffix) as writer:
-                while results := await run.take(_AT_ONCE):
+            # The journal is locked before the output is begun anew, and until it is whole: another run may write that.
+            results = await run.take(_AT_ONCE)
+            with open_writer(self.partial, self.target.suffix) as writer:
+                while results:
                     writer.write(results)
+                    results = await run.take(_AT_ONCE)
             stats = run.stats
-        os.replace(partial, self.target)
+            os.replace(self.partial, self.target)
         return stats
 
 

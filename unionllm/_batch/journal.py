@@ -18,20 +18,25 @@ import re
 import sqlite3
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias
 
 from .._log import logger
 from ..exceptions import UnionLLMError
 from .lines import KEY_DIGITS
-from .results import Entry
+from .results import Entry, dump_json
 
 #: ``"second"``: at most once a second, beside the work: a machine that dies loses a second of answers. ``"always"``:
 #: before an answer is handed out. ``"never"``: when the operating system likes. The process's own death loses nothing.
 Fsync: TypeAlias = Literal["second", "always", "never"]
 FSYNC = ("second", "always", "never")
 
-_HEAD = re.compile(rb'\{"key":"([0-9a-f]{%d})","ok":(true|false),"tokens":(\d+),"cost":(null|[-+.\deE]+),' % KEY_DIGITS)
+_HEAD = re.compile(
+    rb'\{"key":"([0-9a-f]{%d})","ok":(true|false),"tokens":(\d+),"cost":(null|[-+.\deE]+),'
+    rb'(?:"currency":"([A-Z]{3})",)?' % KEY_DIGITS
+)
 _END = b"}\n"
 #: Bytes read at once while the file is scanned.
 _BLOCK = 1 << 20
@@ -68,10 +73,13 @@ class Journal:
         if fsync not in FSYNC:
             raise JournalError(f"fsync={fsync!r} is none of {', '.join(map(repr, FSYNC))}.")
         self.path = path
-        #: Tokens and money of all answers, earlier runs' included; ``cost`` counts those whose price is known.
-        self.tokens, self.cost = 0, 0.0
-        #: How many answers there are.
-        self.answers = 0
+        #: Tokens of all answers, earlier runs' included.
+        self.tokens = 0
+        #: How many answers there are, and how many of them say what they cost.
+        self.answers, self.priced = 0, 0
+        #: Of the first answer that says what it cost; the money of others is not counted.
+        self.currency: str | None = None
+        self._cost = Decimal(0)
         self._fsync: Fsync = "never" if path is None else fsync
         self._dirty = asyncio.Event()
         # Unbuffered: a buffer would be lost with the process, and could show old bytes to ``read``.
@@ -104,7 +112,7 @@ class Journal:
             self._size = place + len(line)
             # A failure of an earlier run is asked again: it is not put into the index.
             if (head := _HEAD.match(line)) and head[2] == b"true":
-                self._count(int(head[3]), None if head[4] == b"null" else float(head[4]))
+                self._count(int(head[3]), *_money(head))
                 self._index.execute(_PUT, (bytes.fromhex(head[1].decode()), place, len(line), 1))
         if os.fstat(self._file.fileno()).st_size > self._size:
             logger.info("%s: the last line was cut in half; it is cut off", self.path)
@@ -126,10 +134,20 @@ class Journal:
         if rest and not rest.startswith(b'{"key":"'[: len(rest)]):
             raise JournalError(f"{self.path}, byte {place}: this is no line of a journal. Name another file.")
 
-    def _count(self, tokens: int, cost: float | None) -> None:
+    @property
+    def cost(self) -> float:
+        """Money of all answers that say what they cost, earlier runs' included."""
+        return float(self._cost)
+
+    def _count(self, tokens: int, cost: float | None, currency: str | None) -> None:
         self.answers += 1
         self.tokens += tokens
-        self.cost += cost or 0.0
+        if cost is not None:
+            self.currency = self.currency or currency
+            if currency == self.currency:
+                self.priced += 1
+                # By its digits: ten times 0.1 is 1.
+                self._cost += Decimal(repr(cost))
 
     def find(self, key: str) -> bool:
         """Whether there is a line for this hash: an answer, or a failure of this run."""
@@ -168,12 +186,19 @@ class Journal:
     def _append_line(self, line: bytes, entry: Entry) -> None:
         self._file.seek(0, os.SEEK_END)
         rest = memoryview(line)
-        while rest:
-            rest = rest[self._file.write(rest) :]
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            error.filename = self.path  # a write does not say which file it is that has no room
+            # What is under way may find room again: behind half a line, its own would be lost with it.
+            with suppress(OSError):
+                self._file.truncate(self._size)
+            raise
         place, self._size = self._size, self._size + len(line)
         self._index.execute(_PUT, (bytes.fromhex(entry.key), place, len(line), int(entry.is_ok)))
         if entry.is_ok:
-            self._count(entry.tokens, entry.cost)
+            self._count(entry.tokens, entry.cost, entry.currency)
         self._dirty.set()
 
     async def settle(self) -> None:
@@ -203,8 +228,15 @@ def format_entry(entry: Entry) -> bytes:
     more = {"status": entry.status, "request_id": entry.request_id, "error": entry.error}
     cost = "null" if entry.cost is None else repr(entry.cost)
     head = f'{{"key":"{entry.key}","ok":{"true" if entry.is_ok else "false"},"tokens":{entry.tokens},"cost":{cost},'
-    told = json.dumps(more, ensure_ascii=False, separators=(",", ":"))[1:-1]
+    if entry.currency is not None:
+        head += f'"currency":"{entry.currency}",'
+    told = dump_json(more)[1:-1]
     return b'%b%b,"body":%b}\n' % (head.encode(), told.encode(), entry.body)
+
+
+def _money(head: re.Match[bytes]) -> tuple[float | None, str | None]:
+    """Cost and currency of an entry."""
+    return None if head[4] == b"null" else float(head[4]), None if head[5] is None else head[5].decode()
 
 
 def parse_entry(line: bytes) -> Entry:
@@ -214,11 +246,13 @@ def parse_entry(line: bytes) -> Entry:
     if head is None or start < 0:
         raise JournalError("a line of the journal has changed while it was in use.")
     told: dict[str, Any] = json.loads(b"{%b}" % line[head.end() : start])
+    cost, currency = _money(head)
     return Entry(
         key=head[1].decode(),
         is_ok=head[2] == b"true",
         tokens=int(head[3]),
-        cost=None if head[4] == b"null" else float(head[4]),
+        cost=cost,
+        currency=currency,
         body=line[start + len(b',"body":') : -len(_END)],
         **told,
     )

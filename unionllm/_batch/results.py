@@ -26,6 +26,7 @@ class Entry:
         request_id: the vendor's id of the call.
         tokens: what the vendor counted in all; 0 where it did not say.
         cost: what the call cost; None where that is not known.
+        currency: of ``cost``.
         body: JSON text: the answer, or ``{"error": …}`` of a refusal.
         error: code and message where no vendor answered.
     """
@@ -36,11 +37,12 @@ class Entry:
     request_id: str | None = None
     tokens: int = 0
     cost: float | None = None
+    currency: str | None = None
     body: bytes = field(default=b"null", repr=False)
     error: dict[str, Any] | None = None
 
 
-def entry_of_response(key: str, response: ModelResponse, cost: float | None) -> Entry:
+def entry_of_response(key: str, response: ModelResponse, cost: float | None, currency: str | None) -> Entry:
     """The entry of an answer that cost so much."""
     return Entry(
         key=key,
@@ -49,6 +51,7 @@ def entry_of_response(key: str, response: ModelResponse, cost: float | None) -> 
         request_id=response.request_id,
         tokens=tokens_of(response),
         cost=cost,
+        currency=None if cost is None else currency,
         body=response.model_dump_json().encode(),
     )
 
@@ -82,7 +85,7 @@ def entry_of_error(key: str, error: Exception) -> Entry:
     told = {"code": code or type(error).__name__, "message": str(error), "type": type(error).__name__}
     request_id = error.request_id if isinstance(error, APIError) else None
     if isinstance(error, APIStatusError):
-        body = json.dumps({"error": told}, ensure_ascii=False).encode()
+        body = dump_json({"error": told}).encode()
         return Entry(key=key, is_ok=False, status=error.status_code, request_id=request_id, body=body)
     return Entry(key=key, is_ok=False, request_id=request_id, error=told)
 
@@ -154,16 +157,28 @@ class BatchResult:
         entry = self.entry
         response = b"null"
         if entry.status is not None:
-            told = f'{{"status_code":{entry.status},"request_id":{_json(entry.request_id)},"body":'
+            told = f'{{"status_code":{entry.status},"request_id":{dump_json(entry.request_id)},"body":'
             response = b"%b%b}" % (told.encode(), entry.body)
         name = entry.key or f"line_{self.index + 1}"
-        head = f'{{"id":"batch_req_{name}","custom_id":{_json(self.custom_id)},"response":'
-        return b'%b%b,"error":%b}' % (head.encode(), response, _json(entry.error).encode())
+        head = f'{{"id":"batch_req_{name}","custom_id":{dump_json(self.custom_id)},"response":'
+        return b'%b%b,"error":%b}' % (head.encode(), response, dump_json(entry.error).encode())
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain data."""
         return dict(json.loads(self.to_json()))
 
 
-def _json(value: Any) -> str:
-    return "null" if value is None else json.dumps(value, ensure_ascii=False)
+def dump_json(value: Any) -> str:
+    """JSON text that can be written as UTF-8: half of a surrogate pair, which JSON may hold, stays an escape."""
+    if value is None:
+        return "null"
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text if text.isascii() or _is_utf8(text) else json.dumps(value, separators=(",", ":"))
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

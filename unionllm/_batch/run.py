@@ -110,6 +110,8 @@ class Run:
         self._reader: asyncio.Task[None] | None = None
         self._syncer: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
+        #: How the run ends if lines are left out because of it; the first reason is the one that is told.
+        self._stopped_as: tuple[Ending, str] | None = None
 
     # What the user does.
 
@@ -137,15 +139,23 @@ class Run:
 
     def stop(self, ending: Ending = "stopped", reason: str = "") -> None:
         """Begin nothing more. What is under way is finished, journalled and handed out."""
-        if self.stats.ending == "done" and (self._reader is None or not self._reader.done()):
-            self.stats.ending, self.stats.reason = ending, reason
+        self._stopped_as = self._stopped_as or (ending, reason)
+        if self._reader is None or not self._reader.done():
+            self._leave_out()
         self._asker.stop()
         if self._reader is not None and self._reader is not asyncio.current_task():
             self._reader.cancel()
         self._changed.set()
 
+    def _leave_out(self) -> None:
+        """Lines are left out, so that this is no run that is done. One that was stopped when nothing was left is."""
+        self.stats.ending, self.stats.reason = self._stopped_as or ("stopped", "")
+
     async def close(self) -> None:
         """End at once; requests under way are given up."""
+        if self._reader is not None and (self._waiting or self._tasks or not self._reader.done()):
+            self._stopped_as = self._stopped_as or ("stopped", "")
+            self._leave_out()
         tasks = [task for task in (self._reader, self._syncer, *self._tasks) if task is not None]
         for task in tasks:
             task.cancel()
@@ -229,12 +239,15 @@ class Run:
         return True
 
     async def _may_spend(self) -> bool:
+        journal = self._journal
         while True:
+            # An answer that does not say what it cost has not been free.
+            unknown = (journal.answers - journal.priced) * (self._asker.average_cost or 0.0)
             verdict = judge(
                 self._budget,
                 Spent(
-                    tokens=self._journal.tokens,
-                    cost=self._journal.cost,
+                    tokens=journal.tokens,
+                    cost=journal.cost + unknown,
                     average_tokens=self._asker.average_tokens,
                     average_cost=self._asker.average_cost,
                     in_flight=self._asker.in_flight,
@@ -268,6 +281,8 @@ class Run:
             entry = None
             self._fail(error)
             self.stop()
+        if entry is None:
+            self._leave_out()
         tickets = self._asking.pop(line.key)
         self.stats.asked += entry is not None
         for ticket in tickets:
@@ -279,6 +294,7 @@ class Run:
         with suppress(asyncio.CancelledError):
             if (error := task.exception()) is not None:
                 self._fail(error)
+                self.stop()
         self._changed.set()
 
     # Results out.

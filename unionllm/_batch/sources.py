@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
+import codecs
+import contextvars
 import json
-import time
+import threading
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,8 +18,8 @@ from .lines import Broken
 #: What ``batch`` takes: a file's name, or prompts, OpenAI's batch lines and arguments of calls in any iterable.
 Requests: TypeAlias = str | Path | Iterable[Any] | AsyncIterable[Any]
 
-#: Lines that are fetched in one go, and seconds after which fewer are enough: a slow source must not hold its first.
-_AT_ONCE, _AT_MOST = 64, 0.05
+#: Lines that are read ahead.
+_AT_ONCE = 64
 #: Bytes of a file's line; vendors take less.
 _LONGEST = 256 * 1024 * 1024
 _TABLES = (".csv", ".tsv", ".parquet")
@@ -67,7 +69,7 @@ def _iter_prompts(path: Path) -> Iterator[Any]:
 
 def _iter_json_lines(path: Path) -> Iterator[Any]:
     for line in _iter_bytes(path):
-        if line.strip():
+        if line.removeprefix(codecs.BOM_UTF8).strip():
             yield parse_json_line(line)
 
 
@@ -103,17 +105,82 @@ async def aiter_raw(requests: Requests, prompt_column: str) -> AsyncGenerator[An
         requests = iter_file(Path(requests), prompt_column=prompt_column)
     elif isinstance(requests, (bytes, Mapping)) or not isinstance(requests, Iterable):
         raise BadRequestError(f"requests must be a file's name or an iterable of lines, not {type(requests).__name__}.")
-    rest = iter(requests)
-    while some := await asyncio.to_thread(_some, rest):
-        for raw in some:
-            yield raw
+    async for raw in _from_thread(requests):
+        yield raw
 
 
-def _some(rest: Iterator[Any]) -> list[Any]:
-    until = time.monotonic() + _AT_MOST
-    found: list[Any] = []
-    for raw in itertools.islice(rest, _AT_ONCE):
-        found.append(raw)
-        if time.monotonic() >= until:
-            break
-    return found
+async def _from_thread(requests: Iterable[Any]) -> AsyncGenerator[Any, None]:
+    """The lines of an iterable that may block, each as soon as it is there.
+
+    The thread is no worker of an executor: it may wait for a line that never comes, and nobody must wait for it then.
+    """
+    shelf = _Shelf()
+    read = contextvars.copy_context().run
+    threading.Thread(target=read, args=(shelf.fill, requests), name="batch-input", daemon=True).start()
+    try:
+        while some := await shelf.take():
+            for raw in some:
+                yield raw
+    finally:
+        shelf.leave()
+
+
+class _Shelf:
+    """Lines between the thread that reads them and the event loop that wants them: a few."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._arrived = asyncio.Event()
+        self._lock = threading.Condition()
+        self._lines: list[Any] = []
+        self._error: BaseException | None = None
+        self._is_over = False
+
+    def fill(self, requests: Iterable[Any]) -> None:
+        """Read to the end, or until nobody wants more. Runs in the thread."""
+        error: BaseException | None = None
+        try:
+            for raw in requests:
+                with self._lock:
+                    self._lock.wait_for(lambda: self._is_over or len(self._lines) < _AT_ONCE)
+                    if self._is_over:
+                        return
+                    self._lines.append(raw)
+                    is_first = len(self._lines) == 1
+                if is_first:
+                    self._wake()
+        except BaseException as raised:  # noqa: BLE001  # raised where the lines are wanted
+            error = raised
+        with self._lock:
+            self._error, self._is_over = error, True
+        self._wake()
+
+    def _wake(self) -> None:
+        with suppress(RuntimeError):  # the loop has been closed
+            self._loop.call_soon_threadsafe(self._arrived.set)
+
+    async def take(self) -> list[Any]:
+        """What is there, as soon as that is something; nothing at the end.
+
+        Raises:
+            BaseException: what the iterable raised, after the lines before it.
+        """
+        while True:
+            self._arrived.clear()
+            with self._lock:
+                some, self._lines = self._lines, []
+                self._lock.notify()
+                if some:
+                    return some
+                if self._is_over:
+                    break
+            await self._arrived.wait()
+        if self._error is not None:
+            raise self._error
+        return []
+
+    def leave(self) -> None:
+        """No more is wanted."""
+        with self._lock:
+            self._is_over = True
+            self._lock.notify()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,21 @@ def iter_table(path: Path, prompt_column: str) -> Iterator[Any]:
         BadRequestError: it has no column to ask.
         UnionLLMError: pyarrow is not installed.
     """
-    _arrow()
+    with _readable(path):
+        yield from _iter_rows(path, prompt_column)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """What the reader says of a file that it cannot read, as an error of ours."""
+    arrow = _arrow()
+    try:
+        yield
+    except (arrow.ArrowException, csv.Error) as error:
+        raise BadRequestError(f"{path} cannot be read as {path.suffix.lower()}: {error}") from None
+
+
+def _iter_rows(path: Path, prompt_column: str) -> Iterator[Any]:
     broken: list[Broken] = []
     batches = _iter_parquet(path) if path.suffix.lower() == ".parquet" else _iter_csv(path, broken)
     for batch in batches:
@@ -47,6 +62,8 @@ def iter_table(path: Path, prompt_column: str) -> Iterator[Any]:
                 f"{path} has no column {prompt_column!r}, messages or body, but {', '.join(batch.schema.names)}. "
                 "Name the one that holds prompts with prompt_column."
             )
+        if len(names) < len(batch.schema.names):
+            raise BadRequestError(f"{path} has two columns of one name: {', '.join(batch.schema.names)}.")
         wanted = [name for name in batch.schema.names if name in _ASKED or name == prompt_column]
         for row in batch.select(wanted).to_pylist():
             yield _raw_line(row, prompt_column)
@@ -66,19 +83,20 @@ def _iter_csv(path: Path, broken: list[Broken]) -> Iterator[Any]:
     from pyarrow import csv as arrow_csv
 
     delimiter = _delimiter(path)
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         names = next(csv.reader(file, delimiter=delimiter), [])
 
     def tell(row: Any) -> str:
         broken.append(Broken(f"{row.actual_columns} columns, where the head has {row.expected_columns}."))
         return "skip"
 
-    # Everything as text: a prompt of "007" is no number. Columns of numbers are read as JSON, row by row.
+    # Everything as bytes: a prompt of "007" is no number, and one row that is no UTF-8 must not end the others.
+    # Columns of numbers are read as JSON, row by row.
     reader = arrow_csv.open_csv(
         path,
         parse_options=arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=tell),
         convert_options=arrow_csv.ConvertOptions(
-            column_types=dict.fromkeys(names, _arrow().string()), strings_can_be_null=True, null_values=[""]
+            column_types=dict.fromkeys(names, _arrow().binary()), strings_can_be_null=True, null_values=[""]
         ),
     )
     with reader:
@@ -92,6 +110,10 @@ def _delimiter(path: Path) -> str:
 
 
 def _raw_line(row: dict[str, Any], prompt_column: str) -> Any:
+    try:
+        row = {name: value.decode() if isinstance(value, bytes) else value for name, value in row.items()}
+    except UnicodeDecodeError as error:
+        return Broken(f"no UTF-8 ({error.reason} at byte {error.start}).")
     given = {name: value for name, value in row.items() if value is not None and name != prompt_column}
     for name in (*_JSON_COLUMNS, "temperature", "top_p", "max_tokens"):
         if isinstance(given.get(name), str):
@@ -111,7 +133,7 @@ def count_rows(path: Path) -> int | None:
     _arrow()
     from pyarrow import parquet
 
-    with parquet.ParquetFile(path) as file:
+    with _readable(path), parquet.ParquetFile(path) as file:
         return int(file.metadata.num_rows)
 
 

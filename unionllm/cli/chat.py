@@ -116,4 +116,5 @@ def _piped_text(*, has_question: bool) -> str | None:
         return None
     if has_question and os.name == "posix" and not select.select([number], [], [], _PATIENCE)[0]:
         tell("Waiting for standard input to end; with nothing to add, run this with < /dev/null.", style="dim")
-    return sys.stdin.buffer.read().decode("utf-8", "replace").strip()
+    # PowerShell's pipes begin with a byte order mark, which would be a part of the question.
+    return sys.stdin.buffer.read().decode("utf-8-sig", "replace").strip()

@@ -32,7 +32,7 @@ from .._batch.job import Job, write_stored
 from .._batch.journal import Journal, JournalError
 from .._batch.lines import Defaults, Line, read_line
 from .._batch.pace import Turn
-from .._batch.results import Entry, entry_of_error
+from .._batch.results import Entry, dump_json, entry_of_error
 from .._batch.run import Ending, Stats
 from .._batch.sources import iter_file
 from .._routes import provider_of
@@ -108,7 +108,7 @@ def _write_chunks(plan: Plan, job: Job, journal: Journal, folder: Path) -> list[
                 continue
             if lines % size == 0:
                 chunks.append({"number": len(chunks), "place": file.tell(), "lines": 0})
-            file.write(json.dumps(raw, ensure_ascii=False).encode() + b"\n")
+            file.write(dump_json(raw).encode() + b"\n")
             chunks[-1]["lines"] += 1
             lines += 1
     return chunks
@@ -180,7 +180,7 @@ class _Foreman:
         budget, journal = self._plan.budget, self._journal
         if row["refusal"]:
             self._stop("refused", str(row["refusal"]))
-        elif budget.cost is not None and row["answered"] and not journal.cost:
+        elif budget.cost is not None and row["answered"] and not journal.priced:
             self._stop("no_price")
         elif journal.tokens >= (budget.tokens or float("inf")) or journal.cost >= (budget.cost or float("inf")):
             self._stop("budget")
