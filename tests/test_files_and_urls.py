@@ -99,14 +99,11 @@ def test_a_redirect_of_media_is_not_followed(server: ScriptedServer, web: Any, s
     assert server.connections == 0
 
 
-def test_media_larger_than_a_body_may_be_are_given_up(
-    server: ScriptedServer, web: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("unionllm._transport.MAX_EVENT_BYTES", 1000)
+def test_media_larger_than_a_body_may_be_are_given_up(server: ScriptedServer, web: Any) -> None:
     web.default(chunks=[b"x" * 600, b"x" * 600])
 
     with pytest.raises(APIResponseError, match="bytes"):
-        unionchat(**seen(server, f"{web.url}/i.png", fetch_media=True))
+        unionchat(**seen(server, f"{web.url}/i.png", fetch_media=True), max_response_bytes=1000)
 
     assert server.connections == 0
 
