@@ -38,7 +38,8 @@ _AGAIN = """\
             yield from self._chunks(request, self._send(request, deadline), again, deadline)
 
 
-def _given("""
+class AsyncTransport:
+"""
 
 MUTATIONS = (
     Mutation(
@@ -51,7 +52,7 @@ MUTATIONS = (
     Mutation(
         "a stream that breaks off is asked for again after its first chunk",
         "unionllm/_transport.py",
-        "        if reader.failure is not None:\n            raise reader.failure\n\n\ndef _given(",
+        "        if reader.failure is not None:\n            raise reader.failure\n\n\nclass AsyncTransport:\n",
         _AGAIN,
         ("tests/test_calls.py", "tests/test_stream_faults.py"),
     ),

@@ -36,7 +36,7 @@ MUTATIONS = (
     Mutation(
         "xunfei: any signature will do",
         f"{PLAYED}/xunfei.py",
-        "not hmac.compare_digest(base64.b64encode(digest).decode(), parts[4])",
+        "not hmac.compare_digest(base64.b64encode(digest), parts[4].encode())",
         "False",
         ("tests/testing", "-k", "xunfei or spark"),
     ),
