@@ -75,7 +75,7 @@ MUTATIONS = (
         "unionllm/_cancelling.py",
         "if awaited is None:",
         "if False:",
-        ("tests/test_cancelling.py", "-k", "whole-once"),
+        ("tests/test_cancelling.py", "-k", "proxy"),
     ),
     Mutation(
         "an empty balance is tried again",

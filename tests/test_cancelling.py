@@ -194,6 +194,22 @@ def test_a_call_may_be_cancelled_wherever_it_waits(kind: str, times: int, server
     assert places >= {"whole": 2, "stream": 4, "retry and fallback": 6, "polling": 6}.get(kind, 3)
 
 
+@pytest.mark.parametrize("kind", ["whole", "stream"])
+def test_a_call_over_a_proxy_may_be_cancelled_wherever_it_waits(
+    kind: str, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proxies are spoken to by another HTTP library, which gives way at other moments."""
+    for name in ("HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", server.url)
+    vendor, work, given = _calls(server)[kind]
+    server.default(vendor)
+
+    places = asyncio.run(cancel_everywhere(server, work, {**given, "base_url": "http://vendor.invalid/v1"}))
+
+    assert places >= {"whole": 2, "stream": 4}[kind]
+
+
 class _Sockets(SocketServer):
     """Counts its open conversations as the other server does its connections."""
 
