@@ -275,9 +275,6 @@ class AiohttpConnections:
                 continue  # it is out of the pool now
             except (*_FAILURES, asyncio.TimeoutError) as error:
                 raise self.translated(error) from error
-            except BaseException as error:  # noqa: BLE001  # it is raised again
-                # aiohttp's frames hold the headers, and so the key, in local variables that a traceback may show.
-                raise error.with_traceback(None)  # noqa: B904  # the same error
             return AiohttpReply(response, deadline, self)
 
     async def _sent(

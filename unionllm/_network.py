@@ -272,12 +272,9 @@ class AsyncConnections:
             if (line := latest_line()) is not None:
                 await line.aclose()  # as above
             raise
-        except BaseException as error:  # noqa: BLE001  # it is raised again
-            # httpcore's frames hold the headers, and so the key, in local variables that a traceback may show.
-            raise error.with_traceback(None)  # noqa: B904  # the same error
         if steps.cancelled is not None:
             await reply.aclose()
-            raise steps.cancelled.with_traceback(None)
+            raise steps.cancelled
         return Reply(reply.status, reply.headers, _AsyncBody(reply.stream), reply.extensions)
 
     async def _send_directly(self, step: HttpRequest, address: _Address, deadline: Deadline) -> Reply:

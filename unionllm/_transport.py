@@ -205,6 +205,9 @@ class SyncTransport:
             return response
         except NETWORK_ERRORS as error:
             failure = translate(error, deadline, step.url)
+        except BaseException as error:  # noqa: BLE001  # it is raised again
+            # A cancellation, or Ctrl-C: frames of the HTTP library hold the headers, and so the key, for all to see.
+            raise error.with_traceback(None)  # noqa: B904  # the same error
         raise failure
 
     def _read(self, step: HttpRequest, response: AnyReply, deadline: Deadline) -> bytes:
@@ -328,6 +331,9 @@ class AsyncTransport:
             return response
         except NETWORK_ERRORS as error:
             failure = translate(error, deadline, step.url)
+        except BaseException as error:  # noqa: BLE001  # it is raised again
+            # A cancellation, or Ctrl-C: frames of the HTTP library hold the headers, and so the key, for all to see.
+            raise error.with_traceback(None)  # noqa: B904  # the same error
         raise failure
 
     async def _read(self, step: HttpRequest, response: AnyReply, deadline: Deadline) -> bytes:
