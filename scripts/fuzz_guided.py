@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests" / part) for part in ("fuzzing", "conformance", "")]
 
 with atheris.instrument_imports(include=["unionllm"], exclude=["unionllm.testing"], enable_loader_override=False):
-    import mutations
+    import mutators
     import seeds
     import targets
 
@@ -105,7 +105,7 @@ def mutate(data: bytes, max_size: int, number: int) -> bytes:
     if name in SEEDS and chance.random() < _STRUCTURED:
         parts = content.split(b"\x1e")
         at = chance.randrange(len(parts))
-        parts[at] = mutations.change_answer(seeds.Answer(parts[at]), chance).content
+        parts[at] = mutators.change_answer(seeds.Answer(parts[at]), chance).content
         content = b"\x1e".join(parts)
     else:
         content = atheris.Mutate(content, max(max_size - 200, 1))

@@ -9,7 +9,7 @@ import os
 from random import Random
 from typing import Any
 
-import mutations
+import mutators
 import pytest
 import seeds
 import targets
@@ -61,7 +61,7 @@ def test_no_change_of_an_answer_ends_a_call_in_anything_but_an_error_of_ours(
     answers = list(seed.answers)
     for _ in range(chance.choice((1, 1, 2))):
         at = chance.randrange(len(answers))
-        answers[at] = mutations.change_answer(answers[at], chance)
+        answers[at] = mutators.change_answer(answers[at], chance)
 
     assert targets.check_answers(seed, answers, places) in ENDS
 
@@ -119,7 +119,7 @@ def test_no_cut_changes_what_a_changed_stream_means_nor_whether_it_is_too_large(
 ) -> None:
     content = chance.choice(seeds.seeds()).answers[-1].content
 
-    targets.check_framing(framing, mutations.change_stream(content, chance), places, limit)
+    targets.check_framing(framing, mutators.change_stream(content, chance), places, limit)
 
 
 frames = st.lists(

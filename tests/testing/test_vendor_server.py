@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import socket
 import threading
@@ -320,6 +321,19 @@ def test_many_at_once_each_get_their_own_answer(vendor_server: VendorServer) -> 
 
     assert set(got) == answers
     assert len(vendor_server.requests) == len(answers)
+
+
+@pytest.mark.filterwarnings("error::ResourceWarning")
+def test_stopping_closes_connections_that_came_a_moment_before() -> None:
+    """asyncio forgets those that it has accepted and not yet handed to the server that is closed."""
+    for _ in range(20):
+        server = VendorServer().start()
+        clients = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(5)]
+        server.stop()
+        for client in clients:
+            client.close()
+        del server
+        gc.collect()  # pytest makes an error of what the collector finds open
 
 
 def test_it_starts_once_stops_twice_and_frees_its_port() -> None:

@@ -8,7 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -89,7 +89,7 @@ class VendorServer:
         """End all connections and stop listening. Does nothing on a server that does not run."""
         if self._loop is None or self._thread is None:
             return
-        self._on_loop(self._runner.cleanup())
+        self._on_loop(self._shut())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -129,6 +129,21 @@ class VendorServer:
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
         await self._listen()
+
+    async def _shut(self) -> None:
+        await self._stop_accepting()
+        await self._runner.cleanup()
+
+    async def _stop_accepting(self) -> None:
+        """Take no further connection, and let the loop hand over those that it has accepted.
+
+        Closing the listener at once would leave them behind: asyncio cannot attach them to a server that has been
+        closed, and forgets to close them.
+        """
+        with suppress(NotImplementedError):  # Windows, whose loop cancels the accepting itself
+            asyncio.get_running_loop().remove_reader(self._listener)
+        for _ in range(3):  # the task of an accepted connection, its transport, its protocol
+            await asyncio.sleep(0)
 
     async def _listen(self) -> None:
         self._site = web.SockSite(self._runner, self._listener, backlog=1024, ssl_context=self._tls)
@@ -289,6 +304,7 @@ class VendorServer:
             self._on_loop(self._listen())
 
     async def _pause(self) -> None:
+        await self._stop_accepting()
         if self._site is not None:
             await self._site.stop()
         self._listener.close()
