@@ -104,27 +104,31 @@ class StreamReader:
         """Whether a complete answer ends when nothing more comes."""
         return self._parser.ends_in_silence
 
-    def feed(self, data: bytes) -> Iterator[ModelResponseChunk]:
-        """The chunks that ``data`` completes; those before an error are given first."""
-        if self._parser.is_done:
+    def feed(self, data: bytes) -> list[ModelResponseChunk]:
+        """The chunks that ``data`` completes, up to an error, which becomes ``failure``."""
+        chunks: list[ModelResponseChunk] = []
+        parser = self._parser
+        if parser.is_done:
             self._late_pieces += 1
-            return
+            return chunks
         self._bytes_left -= len(data)
         if self._bytes_left < 0:
             # Half a message is none, half a piece may hold whole events.
-            data = data[: self._bytes_left] if self._parser.framing != "messages" else b""
+            data = data[: self._bytes_left] if parser.framing != "messages" else b""
         try:
             for event in self._decoder.feed(data) if data else ():
-                yield from self._parser.feed(event)
-                if self._parser.is_done:
-                    yield from self._parser.end()
-                    return
+                # One by one: what comes before an error is kept.
+                chunks.extend(parser.feed(event))
+                if parser.is_done:
+                    chunks.extend(parser.end())
+                    return chunks
             if self._decoder.failure is not None:
                 raise self._decoder.failure
             if self._bytes_left < 0:
                 raise too_long(self._max_bytes)
         except APIError as error:
             self._fail(error)
+        return chunks
 
     def end(self) -> Iterator[ModelResponseChunk]:
         """The chunks that the end of the body completes."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ._object import OpenAIObject, defaults_of, put_extra, put_fields, put_fields_set, put_private
+from .schema import Delta, ModelResponseChunk, StreamingChoices
 
 T = TypeVar("T", bound=OpenAIObject)
 
@@ -31,5 +32,38 @@ def template(cls: type[T], shared: dict[str, Any]) -> Callable[[dict[str, Any], 
         put_extra(made, extra)
         put_private(made, None)
         return made
+
+    return build
+
+
+def repeated(chunk: ModelResponseChunk, name: str) -> Callable[[str], ModelResponseChunk]:
+    """What makes chunks that are equal to one but for a text.
+
+    Args:
+        chunk: with one choice; none of its values but that choice can be changed in place.
+        name: the field of its delta that holds the text.
+    """
+    new = object.__new__
+    choice = chunk.choices[0]
+    delta = choice.delta
+    # Copies: whoever gets the chunk may change it.
+    of_chunk, of_choice, of_delta = {**chunk.__dict__}, {**choice.__dict__}, {**delta.__dict__}
+    chunk_has, choice_has, delta_has = ({*made.__pydantic_fields_set__} for made in (chunk, choice, delta))
+
+    def build(text: str) -> ModelResponseChunk:
+        delta, choice, chunk = new(Delta), new(StreamingChoices), new(ModelResponseChunk)
+        put_fields_set(delta, delta_has.copy())
+        put_fields(delta, {**of_delta, name: text})
+        put_extra(delta, {})
+        put_private(delta, None)
+        put_fields_set(choice, choice_has.copy())
+        put_fields(choice, {**of_choice, "delta": delta})
+        put_extra(choice, {})
+        put_private(choice, None)
+        put_fields_set(chunk, chunk_has.copy())
+        put_fields(chunk, {**of_chunk, "choices": [choice]})
+        put_extra(chunk, {})
+        put_private(chunk, None)
+        return chunk
 
     return build

@@ -269,6 +269,12 @@ class OpenAICompatible(JSONVendor):
         """A message or delta as the vendor sent it, with its oddities set right."""
         return raw
 
+    @classmethod
+    def reads_plainly(cls) -> bool:
+        """Whether none of this vendor's own rules looks at the text of an event."""
+        rules = ("is_error", "openai_shape", "own_fields", "adjust_choice", "adjust_message")
+        return all(getattr(cls, rule) is getattr(OpenAICompatible, rule) for rule in rules)
+
 
 def _is_one_of(pattern: str | None, model: str) -> bool:
     """Whether a model, named in lower case, is one of those that a pattern describes; None describes no model."""

@@ -7,7 +7,7 @@ role may be repeated, a last event may repeat the whole message.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from .._extras import set_apart
@@ -27,6 +27,7 @@ from ..schema import (
 )
 from .base import JSONObject
 from .json_text import load_json
+from .likeness import Likeness
 from .tidy import tidy_context
 from .tool_calls import MakeId, ToolCallIndexes, parse_function, parse_tool_call, word_of
 from .usage import count_of, first_count
@@ -159,6 +160,7 @@ class OpenAIChunkParser:
         self._late_of: dict[int, JSONObject] = {}
         self._own: JSONObject = {}
         self._reply: HttpReply | None = None
+        self._likeness = Likeness(reads_plainly=type(self) is OpenAIChunkParser and dialect.reads_plainly())
 
     def start(self, head: HttpReply) -> None:
         """See ``ChunkParser``."""
@@ -171,6 +173,9 @@ class OpenAIChunkParser:
 
     def feed(self, event: Event) -> Iterable[ModelResponseChunk]:
         """See ``ChunkParser``."""
+        alike = self._likeness.chunk(event.data)
+        if alike is not None:
+            return (alike,)
         try:
             return self._read(event)
         except ODD_SHAPES:
@@ -192,7 +197,12 @@ class OpenAIChunkParser:
             raise self._dialect.unreadable(self._chat, "an event of the stream is no JSON object", text)
         if self._dialect.is_error(data):
             raise self._dialect.error(self._chat, data, reply=self._reply, event=event)
-        return self._chunk(self._dialect.openai_shape(data))
+        return self._learned(text, self._chunk(self._dialect.openai_shape(data)))
+
+    def _learned(self, text: str, chunks: Iterable[ModelResponseChunk]) -> Iterator[ModelResponseChunk]:
+        for chunk in chunks:
+            self._likeness.learn(text, chunk)
+            yield chunk
 
     def _chunk(self, data: JSONObject) -> Iterable[ModelResponseChunk]:
         if not self._head:

@@ -8,13 +8,14 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from ._closing import stop_accepting
 from ._exchange import Incoming, Refusal, Reply, Streamed, Whole
 from ._play import play, play_messages
 from ._received import Received, read_request, record
@@ -131,19 +132,8 @@ class VendorServer:
         await self._listen()
 
     async def _shut(self) -> None:
-        await self._stop_accepting()
+        await stop_accepting(self._listener)
         await self._runner.cleanup()
-
-    async def _stop_accepting(self) -> None:
-        """Take no further connection, and let the loop hand over those that it has accepted.
-
-        Closing the listener at once would leave them behind: asyncio cannot attach them to a server that has been
-        closed, and forgets to close them.
-        """
-        with suppress(NotImplementedError):  # Windows, whose loop cancels the accepting itself
-            asyncio.get_running_loop().remove_reader(self._listener)
-        for _ in range(3):  # the task of an accepted connection, its transport, its protocol
-            await asyncio.sleep(0)
 
     async def _listen(self) -> None:
         self._site = web.SockSite(self._runner, self._listener, backlog=1024, ssl_context=self._tls)
@@ -304,7 +294,7 @@ class VendorServer:
             self._on_loop(self._listen())
 
     async def _pause(self) -> None:
-        await self._stop_accepting()
+        await stop_accepting(self._listener)
         if self._site is not None:
             await self._site.stop()
         self._listener.close()
