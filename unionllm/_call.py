@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ._framing import MAX_EVENT_BYTES
@@ -126,7 +126,7 @@ def _with_retries(route: Route, deadline: Deadline, watch: Watch | None) -> Flow
     while True:
         tries += 1
         # Signatures and dates are of this try, not of the first.
-        chat = replace(route.chat, now=route.clock())
+        chat = route.chat.changed(now=route.clock())
         deadline.start_attempt(route.timeouts, route.max_bytes)
         if watch is not None:
             watch.sending(chat)

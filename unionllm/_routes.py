@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from . import _registry
+from ._addresses import clean_base_url
 from ._call import Backend, NativeBackend, Route
 from ._credentials import CREDENTIAL_NAMES, KEY_SPELLINGS, resolve
 from ._framing import MAX_EVENT_BYTES
@@ -169,36 +167,6 @@ def given_base_url(args: Mapping[str, Any], schemes: Sequence[str] = ("https", "
     return ""
 
 
-def clean_base_url(value: str, name: str, schemes: Sequence[str] = ("https", "http")) -> str:
-    """The part of a URL before the path of the call, its scheme in lower case: RFC 3986 makes no difference, others do.
-
-    Raises:
-        BadRequestError: it has no scheme or no host.
-    """
-    value = Secret(value.strip())  # a password may stand in it, or a signature
-    problem = _problem(value, name, schemes)
-    if problem:
-        raise BadRequestError(problem)
-    parts = urlsplit(value)
-    url = f"{parts.scheme}:{value.partition(':')[2]}".rstrip("/").removesuffix("/chat/completions").rstrip("/")
-    return Secret(url) if parts.password else url
-
-
-def _problem(url: str, name: str, schemes: Sequence[str]) -> str:
-    """What is wrong with an address, or ""; told without the secrets that may stand in it."""
-    try:
-        parts = urlsplit(url)
-        is_address = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
-        has_query = bool(parts.query)
-    except ValueError:  # brackets without an end, a port that is no number
-        is_address = has_query = False
-    if not is_address:
-        shown = re.sub(r"//[^/]*@", "//***@", url.partition("?")[0])
-        return f"{name}={shown!r} is no address: write it with its scheme, such as {schemes[0]}://{shown or 'host/v1'}."
-    told = f"{name} has a query: pass what stands after its question mark as extra_query={{…}}."
-    return told if has_query else ""
-
-
 def _native_route(
     found: _registry.Found, args: dict[str, Any], messages: tuple[dict[str, Any], ...], environ: Mapping[str, str]
 ) -> Route:
@@ -224,7 +192,8 @@ def _native_route(
         raise BadRequestError(
             f"{spec.name}: a message or parameter cannot be read ({error}). Check their types.", provider=spec.name
         ) from None
-    chat = replace(chat, adaptations=(*_foreign_credentials(spec, args), *chat.adaptations))
+    if foreign := tuple(_foreign_credentials(spec, args)):
+        chat = chat.changed(adaptations=(*foreign, *chat.adaptations))
     for change in chat.adaptations:
         logger.info("%s: %s %s (%s)", spec.name, change.parameter, change.action, change.reason)
     slow = not chat.stream or adapter.thinks(chat.model)

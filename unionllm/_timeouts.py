@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -48,14 +49,12 @@ class Timeouts:
         Raises:
             BadRequestError: not a positive number, or a name that is no limit.
         """
-        default = cls(first_token=first_token)
         if given is None:
-            return default
+            return _defaults(first_token)
         if isinstance(given, cls):
             return given
         if isinstance(given, (int, float)) and not isinstance(given, bool):
-            seconds = _check("timeout", given)
-            return replace(default, connect=seconds, first_token=seconds, idle=seconds)
+            return _of_seconds(_check("timeout", given))
         if hasattr(given, "as_dict"):
             limits = given.as_dict()  # pyright: ignore[reportAttributeAccessIssue]
             read = limits.pop("read", None)
@@ -66,7 +65,19 @@ class Timeouts:
         unknown = [name for name in given if name not in names]
         if unknown:
             raise BadRequestError(f"timeout has no limit {unknown[0]!r}; it takes {', '.join(names)}.")
-        return replace(default, **{name: _check(f"timeout[{name!r}]", value) for name, value in given.items()})
+        return replace(
+            _defaults(first_token), **{name: _check(f"timeout[{name!r}]", value) for name, value in given.items()}
+        )
+
+
+@functools.lru_cache(maxsize=16)
+def _defaults(first_token: float) -> Timeouts:
+    return Timeouts(first_token=first_token)
+
+
+@functools.lru_cache(maxsize=16)
+def _of_seconds(seconds: float | None) -> Timeouts:
+    return Timeouts(connect=seconds, first_token=seconds, idle=seconds)
 
 
 def _check(name: str, value: Any) -> float | None:

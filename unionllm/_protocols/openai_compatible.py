@@ -120,7 +120,7 @@ class OpenAICompatible(JSONVendor):
         changes.extend(self.arrange(chat, messages))
         if chat.param_policy == "strict":
             refuse_changes(self.spec, changes)
-        return replace(chat, params=params, messages=tuple(messages), adaptations=tuple(changes))
+        return chat.changed(params=params, messages=tuple(messages), adaptations=tuple(changes))
 
     def adapt_params(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
         """What this vendor wants done to parameters before the rules; changes ``params`` in place."""

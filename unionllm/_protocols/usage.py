@@ -35,13 +35,19 @@ def parse_usage(raw: Any) -> Usage | None:
 
 def count_of(value: Any) -> int | None:
     """A whole number; None for anything else."""
+    if type(value) is int:  # nearly all of them
+        return value
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return int(value) if is_number and math.isfinite(value) else None
 
 
 def first_count(*values: Any) -> int | None:
     """The first of them that is a number."""
-    return next((count for count in map(count_of, values) if count is not None), None)
+    for value in values:
+        count = count_of(value)
+        if count is not None:
+            return count
+    return None
 
 
 def _details(cls: Any, raw: Any, name: str, fallback: int | None) -> Any:
