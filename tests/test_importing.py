@@ -35,7 +35,9 @@ print(json.dumps(report))
 def fresh(statement: str) -> dict[str, Any]:
     """What a fresh interpreter says after a statement."""
     program = IMPORT.replace("STATEMENT", statement)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT.parent)
+    # Without -B, Python itself would write what it has compiled, the first time.
+    command = [sys.executable, "-B", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT.parent)
     assert done.returncode == 0, done.stderr
     report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return report
