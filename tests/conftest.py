@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from planted import pytest_configure, pytest_runtest_makereport, pytest_warning_recorded
 from server import ScriptedServer
 
 __all__ = ["pytest_configure", "pytest_runtest_makereport", "pytest_warning_recorded", "server"]
+
+#: Where one test, or what it needs, takes longest. Begun first, they are not what the other processes wait for at the
+#: end; nor is a part of them handed to another process, which would start the same proxies again.
+_NAMES = ("scale_out", "ray_engine", "test_contributing.py", "test_integrations.py")
+_LONGEST = tuple(str(Path(__file__).with_name(name)) for name in _NAMES)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest ones first, all else in its order."""
+    items.sort(key=lambda item: not str(item.path).startswith(_LONGEST))
 
 
 @pytest.fixture
