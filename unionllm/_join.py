@@ -12,7 +12,6 @@ from .schema import (
     Message,
     ModelResponse,
     ModelResponseChunk,
-    OpenAIObject,
     Step,
     StreamingChoices,
     ToolCall,
@@ -148,7 +147,7 @@ class Joiner:
         self._choices: dict[int, _ChoiceParts] = {}
         self._fields: dict[str, Any] = {}
         self._steps: dict[str | int, Step] = {}
-        self._last: OpenAIObject | None = None
+        self._has_begun = False
 
     def add(self, chunk: ModelResponseChunk) -> None:
         """Take in the next chunk."""
@@ -159,7 +158,7 @@ class Joiner:
             parts.add(choice)
         if not self._fields or chunk.__pydantic_extra__ or not chunk.__pydantic_fields_set__ <= _ON_EVERY_CHUNK:
             self._keep(chunk)
-        self._last = chunk
+        self._has_begun = True
 
     def _keep(self, chunk: ModelResponseChunk) -> None:
         for name in self._kept:
@@ -174,7 +173,7 @@ class Joiner:
 
     def response(self) -> ModelResponse | None:
         """The answer as far as it is known; None before the first chunk."""
-        if self._last is None:
+        if not self._has_begun:
             return None
         choices = [self._choices[index].join(index) for index in sorted(self._choices)]
         return ModelResponse(choices=choices, steps=list(self._steps.values()) or None, **self._fields)

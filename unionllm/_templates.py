@@ -48,19 +48,20 @@ def repeated(chunk: ModelResponseChunk, name: str) -> Callable[[str], ModelRespo
     delta = choice.delta
     # Copies: whoever gets the chunk may change it.
     of_chunk, of_choice, of_delta = {**chunk.__dict__}, {**choice.__dict__}, {**delta.__dict__}
-    chunk_has, choice_has, delta_has = ({*made.__pydantic_fields_set__} for made in (chunk, choice, delta))
+    # As tuples, which take a fifth of the memory.
+    chunk_has, choice_has, delta_has = ((*made.__pydantic_fields_set__,) for made in (chunk, choice, delta))
 
     def build(text: str) -> ModelResponseChunk:
         delta, choice, chunk = new(Delta), new(StreamingChoices), new(ModelResponseChunk)
-        put_fields_set(delta, delta_has.copy())
+        put_fields_set(delta, {*delta_has})
         put_fields(delta, {**of_delta, name: text})
         put_extra(delta, {})
         put_private(delta, None)
-        put_fields_set(choice, choice_has.copy())
+        put_fields_set(choice, {*choice_has})
         put_fields(choice, {**of_choice, "delta": delta})
         put_extra(choice, {})
         put_private(choice, None)
-        put_fields_set(chunk, chunk_has.copy())
+        put_fields_set(chunk, {*chunk_has})
         put_fields(chunk, {**of_chunk, "choices": [choice]})
         put_extra(chunk, {})
         put_private(chunk, None)

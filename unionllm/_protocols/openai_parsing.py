@@ -52,6 +52,7 @@ _OPTIONAL_MESSAGE_FIELDS = ("refusal", "annotations", "audio")
 #: What reading raises when a vendor's values have not the types that they should have.
 ODD_SHAPES = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
+_make_chunk = template(ModelResponseChunk, {})
 _make_choice = template(StreamingChoices, {})
 _make_delta = template(Delta, {})
 
@@ -151,7 +152,6 @@ class OpenAIChunkParser:
         self._dialect = dialect
         self._chat = chat
         self._head: JSONObject = {}
-        self._make = template(ModelResponseChunk, {})
         self._finished: dict[int, str] = {}
         self._usage: Usage | None = None
         self._started: set[int] = set()
@@ -207,7 +207,6 @@ class OpenAIChunkParser:
     def _chunk(self, data: JSONObject) -> Iterable[ModelResponseChunk]:
         if not self._head:
             self._head = self._first_head(data)
-            self._make = template(ModelResponseChunk, self._head)
         if data.get("usage"):
             self._usage = self._dialect.usage(data["usage"]) or self._usage
         choices = []
@@ -215,7 +214,7 @@ class OpenAIChunkParser:
             choice = self._choice(raw) if isinstance(raw, dict) else None
             if choice is not None:
                 choices.append(choice)
-        known: JSONObject = {"choices": choices}
+        known: JSONObject = {**self._head, "choices": choices}
         extra = {} if _BODY_FIELDS.issuperset(data) else _extra(data, _BODY_FIELDS)
         own = _own_fields(self._dialect, data)
         if own:
@@ -224,7 +223,7 @@ class OpenAIChunkParser:
         if not choices:
             self._late.update(extra)
             return ()
-        return (self._make(known, extra),)
+        return (_make_chunk(known, extra),)
 
     def _first_head(self, data: JSONObject) -> JSONObject:
         chat = self._chat
