@@ -1,6 +1,6 @@
 """A call from its arguments to its result: what ``unionchat``, ``unionembed`` and the client share.
 
-Importing this module loads neither httpx nor pydantic.
+Imported by the first call, with all that every call needs: an import inside of a function takes its time each time.
 """
 
 from __future__ import annotations
@@ -10,14 +10,20 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ._call import Route, run_call
+from ._clients import Transports, shared
+from ._credentials import CREDENTIAL_NAMES
+from ._finish import Finisher
+from ._log import configure
+from ._routes import build_route, fallback_args, may_import_litellm, read_fallbacks
+from ._stream import AsyncStream, Stream
+from ._timeouts import Deadline
+from ._watch import Watch, watch_of
+from ._wire import Environment, Flow, Headers, Query, Secret
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._call import Route
-    from ._clients import Transports
-    from ._timeouts import Deadline
-    from ._watch import Watch
-    from ._wire import Flow
     from .cost import PriceTable
 
 
@@ -33,8 +39,6 @@ class Call:
     operation = "chat"
 
     def __init__(self, given: dict[str, Any]) -> None:
-        from ._log import configure
-
         configure(os.environ)
         self.given = given
         self.http_client = given.get("http_client")
@@ -44,12 +48,6 @@ class Call:
 
     def start(self) -> tuple[Flow[tuple[Route, Any]], Deadline]:
         """The flow of the call, and its limits. Whatever is wrong with the arguments is raised here."""
-        from ._call import run_call
-        from ._routes import fallback_args, read_fallbacks
-        from ._timeouts import Deadline
-        from ._watch import watch_of
-        from ._wire import Environment
-
         if self.given.get("prices") is not None:
             from .cost import own_prices
 
@@ -65,14 +63,10 @@ class Call:
 
     def route_builder(self) -> Callable[[Mapping[str, Any], Mapping[str, str]], Route]:
         """What makes a route of arguments and the environment."""
-        from ._routes import build_route
-
         return build_route
 
     def finish(self, result: tuple[Route, Any], stream_class: Any) -> Any:
         """The answer, or the stream of it."""
-        from ._finish import Finisher
-
         route, answer = result
         finisher = Finisher(route, self.given.get("response_format"), self.prices)
         if self.watch is not None:
@@ -81,17 +75,12 @@ class Call:
 
     def run(self, transports: Transports) -> Any:
         """Make the call, blocking."""
-        from ._stream import Stream
-
         flow, deadline = self.start()
         return self.finish(transports.sync(self.http_client).run(flow, deadline), Stream)
 
     async def arun(self, transports: Transports) -> Any:
         """Make the call in the running event loop."""
         import asyncio
-
-        from ._routes import may_import_litellm
-        from ._stream import AsyncStream
 
         # Importing LiteLLM takes seconds, in which no other task would run.
         in_thread = may_import_litellm(self.given)
@@ -120,8 +109,6 @@ class EmbeddingCall(Call):
 
 def shared_transports() -> Transports:
     """Connections of all calls without a client."""
-    from ._clients import shared
-
     return shared()
 
 
@@ -136,9 +123,6 @@ def arguments(model: Any, messages: Any, provider: Any, stream: Any, params: Map
 
 def _hide_keys(params: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments, with keys that do not show in a traceback that prints local variables."""
-    from ._credentials import CREDENTIAL_NAMES
-    from ._wire import Headers, Query, Secret
-
     hidden: dict[str, Any] = {}
     for name, value in params.items():
         if isinstance(value, str):

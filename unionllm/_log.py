@@ -84,7 +84,10 @@ def redact_json(value: Any, secrets: tuple[str, ...]) -> Any:
 
 def configure(environ: Mapping[str, str]) -> None:
     """Honour ``UNIONLLM_LOG`` (a level name such as ``debug``): log to standard error, once."""
-    level = logging.getLevelName(environ.get("UNIONLLM_LOG", "").strip().upper())  # pyright: ignore[reportDeprecated]  # the other one is 3.11's
+    wanted = environ.get("UNIONLLM_LOG")
+    if not wanted:
+        return
+    level = logging.getLevelName(wanted.strip().upper())  # pyright: ignore[reportDeprecated]  # the other one is 3.11's
     if isinstance(level, int) and not any(isinstance(known, _EnvironmentHandler) for known in logger.handlers):
         handler = _EnvironmentHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

@@ -29,10 +29,11 @@ def read_messages(given: Any) -> tuple[dict[str, Any], ...]:
 
 
 def _read(message: Any, where: str) -> dict[str, Any]:
-    if hasattr(message, "model_dump"):
-        message = message.model_dump(exclude_none=True)
-    if not isinstance(message, Mapping):
-        raise BadRequestError(f"{where} is a {type(message).__name__}, not a dict with a role and a content.")
+    if type(message) is not dict:  # nearly all are, and to ask about protocols takes long
+        if hasattr(message, "model_dump"):
+            message = message.model_dump(exclude_none=True)
+        if not isinstance(message, Mapping):
+            raise BadRequestError(f"{where} is a {type(message).__name__}, not a dict with a role and a content.")
     copied = {str(name): value for name, value in message.items()}
     role = copied.get("role")
     if not isinstance(role, str) or not role:

@@ -70,7 +70,8 @@ def build_route(given: Mapping[str, Any], environ: Mapping[str, str]) -> Route:
         UnionLLMError: what is wrong, before anything is sent.
     """
     args = {name: value for name, value in given.items() if value is not None}
-    if named := Environment({name: str(value) for name, value in args.items() if name.isupper()}):
+    if any(map(str.isupper, args)):
+        named = Environment({name: str(value) for name, value in args.items() if name.isupper()})
         environ = Environment(environ, named)
         args = {name: value for name, value in args.items() if name not in named}
     messages = read_messages(args.get("messages"))

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
-from ._calling import Call, EmbeddingCall, arguments, shared_transports
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -79,6 +77,8 @@ def unionchat(
     Raises:
         UnionLLMError: see ``unionllm.exceptions`` for the tree; bad arguments are found before anything is sent.
     """
+    from ._calling import Call, arguments, shared_transports
+
     given = arguments(model, messages, provider, stream, params)
     params.clear()
     return cast("ModelResponse | Stream", Call(given).run(shared_transports()))
@@ -120,6 +120,8 @@ async def aunionchat(
     **params: Any,
 ) -> ModelResponse | AsyncStream:
     """``unionchat`` for async code: the same arguments, answers and errors; a stream is an ``AsyncStream``."""
+    from ._calling import Call, arguments, shared_transports
+
     given = arguments(model, messages, provider, stream, params)
     params.clear()
     return cast("ModelResponse | AsyncStream", await Call(given).arun(shared_transports()))
@@ -134,6 +136,7 @@ class UnionLLM:
     """
 
     def __init__(self, provider: str | None = None, **defaults: Any) -> None:
+        from ._calling import arguments
         from ._clients import Transports
 
         self.provider = provider.strip().lower() if isinstance(provider, str) else provider
@@ -148,9 +151,10 @@ class UnionLLM:
         return f"UnionLLM(provider={self.provider!r}, model={self._defaults.get('model')!r})"
 
     def _merge(self, model: Any, messages: Any, stream: Any, params: Mapping[str, Any]) -> dict[str, Any]:
-        own = arguments(model, messages, params.get("provider"), stream, params)
+        from ._calling import arguments
         from ._routes import merge_args
 
+        own = arguments(model, messages, params.get("provider"), stream, params)
         given = merge_args(self._defaults, {name: value for name, value in own.items() if value is not None})
         if self._observers:
             given["observers"] = self._observers
@@ -187,6 +191,8 @@ class UnionLLM:
         **params: Any,
     ) -> ModelResponse | Stream:
         """``unionchat`` with this client's defaults and connections."""
+        from ._calling import Call
+
         given = self._merge(model, messages, stream, params)
         params.clear()
         return cast("ModelResponse | Stream", Call(given).run(self._transports))
@@ -222,6 +228,8 @@ class UnionLLM:
         **params: Any,
     ) -> ModelResponse | AsyncStream:
         """``aunionchat`` with this client's defaults and connections."""
+        from ._calling import Call
+
         given = self._merge(model, messages, stream, params)
         params.clear()
         return cast("ModelResponse | AsyncStream", await Call(given).arun(self._transports))
@@ -236,6 +244,8 @@ class UnionLLM:
         **params: Any,
     ) -> EmbeddingResponse:
         """``unionembed`` with this client's defaults and connections."""
+        from ._calling import EmbeddingCall
+
         given = self._merge(model, None, params.get("stream"), {**params, "input": input})
         return cast("EmbeddingResponse", EmbeddingCall(given).run(self._transports))
 
@@ -246,6 +256,8 @@ class UnionLLM:
         **params: Any,
     ) -> EmbeddingResponse:
         """``aunionembed`` with this client's defaults and connections."""
+        from ._calling import EmbeddingCall
+
         given = self._merge(model, None, params.get("stream"), {**params, "input": input})
         return cast("EmbeddingResponse", await EmbeddingCall(given).arun(self._transports))
 

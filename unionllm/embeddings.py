@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ._calling import EmbeddingCall, arguments, shared_transports
-
 if TYPE_CHECKING:
     from .schema import EmbeddingResponse
 
@@ -40,6 +38,8 @@ def unionembed(
         UnionLLMError: see ``unionllm.exceptions``; ProviderError where a provider offers none. A retry asks only for
             batches that have not arrived.
     """
+    from ._calling import EmbeddingCall, arguments, shared_transports
+
     given = arguments(model, None, provider, params.get("stream"), {**params, "input": input})
     response: EmbeddingResponse = EmbeddingCall(given).run(shared_transports())
     return response
@@ -53,6 +53,8 @@ async def aunionembed(
     **params: Any,
 ) -> EmbeddingResponse:
     """``unionembed`` for async code: the same arguments, answers and errors."""
+    from ._calling import EmbeddingCall, arguments, shared_transports
+
     given = arguments(model, None, provider, params.get("stream"), {**params, "input": input})
     response: EmbeddingResponse = await EmbeddingCall(given).arun(shared_transports())
     return response
