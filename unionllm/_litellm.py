@@ -10,6 +10,7 @@ Follows https://docs.litellm.ai/docs/ and measurements with LiteLLM 1.105.3 (202
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import hashlib
 import importlib.metadata
@@ -99,19 +100,15 @@ def _import() -> Any:
     return _settle(module)
 
 
+@functools.lru_cache(maxsize=1)
 def _settle(module: Any) -> Any:
     if getattr(module, "disable_hf_tokenizer_download", False) is None:
         # A stream of a Llama model would wait for huggingface.co, for minutes behind a firewall.
         module.disable_hf_tokenizer_download = True
-    _quieten()
-    return module
-
-
-@functools.cache
-def _quieten() -> None:
     if "LITELLM_LOG" not in os.environ:
         for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
             logging.getLogger(name).addFilter(_QUIET)
+    return module
 
 
 def _load_tokenizers() -> None:
@@ -133,29 +130,30 @@ def _load_tokenizers() -> None:
             os.environ["TIKTOKEN_CACHE_DIR"] = before
 
 
+class _Codes:
+    """The codes that stand in one of LiteLLM's lists, with those that do not.
+
+    The program may add to the list at any time, and to make the set anew costs more than the rest of our way: so it is
+    kept while the list is the same object, no shorter or longer.
+    """
+
+    def __init__(self) -> None:
+        self._kept: tuple[Any, int, list[str], frozenset[str]] | None = None
+
+    def of(self, listed: list[Any], own: list[str]) -> frozenset[str]:
+        """Those of the list, ``own``, and the configured ones."""
+        kept = self._kept  # read once: another thread may put its own in place
+        if kept is None or kept[0] is not listed or kept[1] != len(listed) or kept[2] != own:
+            codes = frozenset((*(str(getattr(code, "value", code)) for code in listed), *own, *_configured()))
+            self._kept = kept = (listed, len(listed), own, codes)
+        return kept[3]
+
+
+_known, _compatible = _Codes(), _Codes()
+
+
 def _codes(litellm: Any) -> frozenset[str]:
-    # The program may add to both lists at any time; to make the set anew costs more than the rest of our way.
-    own = (*(str(entry["provider"]) for entry in litellm.custom_provider_map), *GONE)
-    return _all_codes(_Listed(litellm.provider_list), own)
-
-
-class _Listed:
-    """A list to remember something by: the same as before while it is the same object and no shorter or longer."""
-
-    def __init__(self, codes: list[Any]) -> None:
-        self.codes = codes
-        self._size = len(codes)
-
-    def __hash__(self) -> int:
-        return hash((id(self.codes), self._size))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Listed) and self.codes is other.codes and self._size == other._size
-
-
-@functools.lru_cache(maxsize=8)
-def _all_codes(listed: _Listed, own: tuple[str, ...]) -> frozenset[str]:
-    return frozenset((*(str(getattr(code, "value", code)) for code in listed.codes), *own, *_configured()))
+    return _known.of(litellm.provider_list, [*[str(entry["provider"]) for entry in litellm.custom_provider_map], *GONE])
 
 
 @functools.cache
@@ -181,31 +179,38 @@ class LiteLLMBackend:
             AuthenticationError: no key.
             APIError: the call failed; ``original`` is the name of LiteLLM's class.
         """
-        plan = yield from _prepare(chat, deadline, is_stream=False)
-        call, acall = _completion(plan.litellm), plan.litellm.acompletion
-        response: ModelResponse = yield Perform(
-            call=lambda: call_once(call, plan.arguments, plan.sent),
-            acall=lambda: call_once_async(acall, plan.arguments, plan.sent),
-        )
+        check_request(chat)
+
+        def call() -> ModelResponse:
+            plan = _plan_chat(chat, deadline, is_stream=False)
+            return call_once(_completion(plan.litellm), plan.arguments, plan.sent)
+
+        async def acall() -> ModelResponse:
+            plan = await asyncio.to_thread(_plan_chat, chat, deadline, is_stream=False)
+            return await call_once_async(plan.litellm.acompletion, plan.arguments, plan.sent)
+
+        response: ModelResponse = yield Perform(call=call, acall=acall)
         return response
 
     def stream(self, chat: ChatRequest, deadline: Deadline) -> Flow[Any]:
         """An opened stream of chunks, the first one received. Raises what ``answer`` raises."""
-        plan = yield from _prepare(chat, deadline, is_stream=True)
-        call, acall = _completion(plan.litellm), plan.litellm.acompletion
-        if plan.in_one_piece:
-            return (
-                yield Perform(
-                    call=lambda: OneChunk(call_once(call, plan.arguments, plan.sent)),
-                    acall=lambda: OneChunk.aopen(acall, plan.arguments, plan.sent),
-                )
-            )
-        return (
-            yield Perform(
-                call=lambda: Source.open(call, plan.arguments, plan.sent, deadline),
-                acall=lambda: AsyncSource.open(acall, plan.arguments, plan.sent, deadline),
-            )
-        )
+        check_request(chat)
+
+        def call() -> OneChunk | Source:
+            plan = _plan_chat(chat, deadline, is_stream=True)
+            completion = _completion(plan.litellm)
+            if plan.in_one_piece:
+                return OneChunk(call_once(completion, plan.arguments, plan.sent))
+            return Source.open(completion, plan.arguments, plan.sent, deadline)
+
+        async def acall() -> OneChunk | AsyncSource:
+            plan = await asyncio.to_thread(_plan_chat, chat, deadline, is_stream=True)
+            completion = plan.litellm.acompletion
+            if plan.in_one_piece:
+                return await OneChunk.aopen(completion, plan.arguments, plan.sent)
+            return await AsyncSource.open(completion, plan.arguments, plan.sent, deadline)
+
+        return (yield Perform(call=call, acall=acall))
 
 
 def _completion(litellm: Any) -> Callable[..., Any]:
@@ -234,17 +239,13 @@ class _Plan:
     in_one_piece: bool = False
 
 
-def _prepare(chat: ChatRequest, deadline: Deadline, *, is_stream: bool) -> Flow[_Plan]:
-    check_request(chat)
-    # A step of its own, so that it runs in a worker thread under an event loop: the import takes seconds, and for
-    # Ollama LiteLLM asks the server what the model can do.
-    plan: _Plan = yield Perform(call=lambda: _plan_chat(chat, deadline, is_stream=is_stream))
-    return plan
-
-
 def _plan_chat(chat: ChatRequest, deadline: Deadline, *, is_stream: bool) -> _Plan:
-    """``make_plan``, with what is known of single codes."""
-    adjusted = adjust(chat, os.environ, is_stream=is_stream, templates=_load().custom_prompt_dict)
+    """``make_plan``, with what is known of single codes.
+
+    Belongs in a worker thread under an event loop: the import takes seconds, and for Ollama LiteLLM asks the server
+    what the model can do.
+    """
+    adjusted = adjust(chat, os.environ, is_stream=is_stream, templates=lambda: _load().custom_prompt_dict)
     plan = make_plan(adjusted.chat, deadline, is_stream=is_stream and not adjusted.in_one_piece)
     if adjusted.is_usual:
         return plan
@@ -262,7 +263,7 @@ def _tell(sent: Sent, adjusted: Adjusted) -> Sent:
 def make_plan(chat: ChatRequest, deadline: Deadline, *, is_stream: bool) -> _Plan:
     """LiteLLM, and the arguments to call it with. Imports LiteLLM; raises where the call could not be sent safely."""
     litellm = _load()
-    compatible = _all_codes(_Listed(litellm.openai_compatible_providers), ())
+    compatible = _compatible.of(litellm.openai_compatible_providers, [])
     route = Route(litellm, _codes(litellm), _configured(), compatible, chat)
     seconds = deadline.shorten("first token", deadline.timeouts.first_token)
     arguments = route.arguments(_NO_LIMIT if seconds is None else seconds, is_stream=is_stream)

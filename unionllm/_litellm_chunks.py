@@ -6,7 +6,7 @@ The ending is held back until the end has come: what LiteLLM says of it is not a
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
 from ._litellm_results import (
@@ -15,19 +15,26 @@ from ._litellm_results import (
     FINISH_REASONS,
     USUAL,
     Sent,
-    headers_of,
     is_simple,
     message_fields,
     plain,
-    request_id_of,
+    request_id_in,
     set_aside,
     told_of,
     usage_of,
     who,
 )
 from ._protocols.thoughts import ThinkTags
+from ._templates import template
 from .exceptions import APIResponseError, StreamInterruptedError
 from .schema import Delta, ModelResponse, ModelResponseChunk, StreamingChoices, Usage, new_id
+
+#: What a chunk, its choice and its delta say when they bring text and nothing else, as nearly all of a stream do.
+_TEXT_CHUNK = frozenset({"id", "object", "created", "model", "choices"})
+_TEXT_CHOICE = frozenset({"index", "delta"})
+_TEXT_DELTA = frozenset({"content"})
+_text_choice = template(StreamingChoices, {"index": 0})
+_text_delta = template(Delta, {})
 
 
 def to_chunk(response: ModelResponse) -> ModelResponseChunk:
@@ -100,6 +107,8 @@ class StreamTranslator:
         self._late: dict[str, Any] = {}
         self._speakers: set[int] = set()
         self._tags: dict[int, ThinkTags] = {}
+        #: Makes chunks that share the head; None until text is known to be only text, which it is for good.
+        self._text_chunk: Callable[[dict[str, Any], dict[str, Any]], ModelResponseChunk] | None = None
         #: Whether anything but an ending came.
         self.has_content = False
         #: Whether the ending is known and only held back.
@@ -108,6 +117,9 @@ class StreamTranslator:
     def feed(self, chunk: Any) -> ModelResponseChunk | None:
         """What one of LiteLLM's chunks gives the user; None when nothing of it is to be handed out yet."""
         data = _fields(chunk)
+        if self._text_chunk is not None and (delta := _text_only(data)) is not None:
+            text = _text_choice({"delta": _text_delta(delta, {})}, {})
+            return self._text_chunk({"choices": [text]}, {})
         self._usage = data.get("usage") or self._usage
         choices = [choice for given in data.get("choices") or () if (choice := self._split_ending(given))]
         extra = {} if data.keys() <= USUAL else set_aside({n: plain(v) for n, v in data.items() if n not in USUAL})
@@ -118,6 +130,8 @@ class StreamTranslator:
             return None
         head = self._head or self._start(chunk, data)
         self.has_content = True
+        if self._text_chunk is None and 0 in self._speakers and self._tags[0].is_over:
+            self._text_chunk = template(ModelResponseChunk, self._head)
         # A loop over choices[0] must not fail on a chunk that has nothing but vendor fields.
         known = {**head, "choices": choices or [StreamingChoices.build({"index": 0, "delta": Delta.build({})})]}
         if "system_fingerprint" in data:
@@ -210,7 +224,7 @@ class StreamTranslator:
         model = self._sent.bare_model(hidden.get("provider_response_model") or data.get("model"))
         made = {"id": data.get("id") or new_id(), "created": data.get("created") or int(time.time()), "model": model}
         self._head = {**made, "provider": self._sent.provider}
-        first = {"request_id": request_id_of(headers_of(self._wrapper)), "adaptations": list(self._sent.adaptations)}
+        first = {"request_id": request_id_in(self._wrapper), "adaptations": list(self._sent.adaptations)}
         return {**self._head, **{name: value for name, value in first.items() if value}}
 
     def _final_usage(self) -> Usage | None:
@@ -234,11 +248,11 @@ class StreamTranslator:
     def _interrupted(self) -> StreamInterruptedError:
         name = self._sent.provider
         message = f"{name}: the stream ended before the answer was complete. Call again, or use .partial."
-        return StreamInterruptedError(message, request_id=request_id_of(headers_of(self._wrapper)), **who(self._sent))
+        return StreamInterruptedError(message, request_id=request_id_in(self._wrapper), **who(self._sent))
 
     def _empty(self) -> APIResponseError:
         message = f"{self._sent.provider}: the stream ended with nothing in it. Check base_url and the model's name."
-        return APIResponseError(message, request_id=request_id_of(headers_of(self._wrapper)), **who(self._sent))
+        return APIResponseError(message, request_id=request_id_in(self._wrapper), **who(self._sent))
 
 
 def _delta(data: dict[str, Any]) -> Delta:
@@ -256,6 +270,18 @@ def _ending(index: int, finish: str | None, said: str | None, extra: dict[str, A
     return StreamingChoices.build(known, extra)
 
 
+def _text_only(data: dict[str, Any]) -> dict[str, Any] | None:
+    """The delta of a chunk that brings text of the first answer and nothing else; None for any other chunk."""
+    if data.keys() != _TEXT_CHUNK or len(data["choices"]) != 1:
+        return None
+    choice = _fields(data["choices"][0])
+    if choice.keys() != _TEXT_CHOICE or choice["index"] != 0:
+        return None
+    delta = _fields(choice["delta"])
+    is_text = delta.keys() == _TEXT_DELTA and isinstance(delta["content"], str) and delta["content"] != ""
+    return delta if is_text else None
+
+
 def _fields(given: Any) -> dict[str, Any]:
     """What one of LiteLLM's objects holds, without its empty fields; what is inside of those is left as it is.
 
@@ -263,5 +289,7 @@ def _fields(given: Any) -> dict[str, Any]:
     """
     if isinstance(given, dict):
         return told_of(given)
-    own, extra = vars(given), getattr(given, "__pydantic_extra__", None)
-    return {name: value for name, value in ({**own, **extra} if extra else own).items() if value is not None}
+    told, extra = vars(given), getattr(given, "__pydantic_extra__", None)
+    if extra:
+        told = {**told, **extra} if told else extra
+    return {name: value for name, value in told.items() if value is not None}

@@ -168,7 +168,7 @@ class Adjusted:
 
 
 def adjust(
-    chat: ChatRequest, environ: Mapping[str, str], *, is_stream: bool, templates: Collection[str] = ()
+    chat: ChatRequest, environ: Mapping[str, str], *, is_stream: bool, templates: Callable[[], Collection[str]] = tuple
 ) -> Adjusted:
     """The chat with everything that is known of its provider's code.
 
@@ -176,7 +176,7 @@ def adjust(
         chat: the call.
         environ: the environment.
         is_stream: whether it is to be streamed.
-        templates: models for which the program has registered prompt templates with LiteLLM.
+        templates: gives the models for which the program has registered prompt templates with LiteLLM.
 
     Raises:
         ProviderError: the service is gone, or makes no chats.
@@ -197,7 +197,7 @@ def adjust(
     chat = _with_key(chat, _KEY_VARIABLES.get(code, ()), environ)
     if code in _OWN_WAYS:
         chat = _OWN_WAYS[code](chat, model)
-    if code in _PLAIN_PROMPTS and model not in templates:
+    if code in _PLAIN_PROMPTS and model not in templates():
         chat = _with_plain_prompt(chat, model)
     return Adjusted(
         chat=chat,

@@ -26,6 +26,7 @@ FINISH_REASONS = frozenset({"stop", "length", "tool_calls", "content_filter", "f
 #: Vendors' words for "I failed", which are no endings.
 _FAILURES = frozenset({"error", "network_error"})
 _REQUEST_IDS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id")
+_LAST_LETTERS = frozenset({"id", "Id", "ID"})
 COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 DETAILS = ("prompt_tokens_details", "completion_tokens_details")
 #: Fields of our schema that LiteLLM keeps one level too deep.
@@ -36,6 +37,7 @@ USUAL = frozenset({"id", "object", "created", "model", "choices", "usage", "syst
 _OURS = frozenset(ModelResponse.model_fields) - USUAL - {"request_id"}
 #: Fields of a delta that hold text, and those that hold objects of ours.
 _TEXTS = ("content", "role", "reasoning_content")
+_NO_TEXTS = ("", "", "")
 _CALLS = frozenset({"tool_calls", "function_call"})
 
 
@@ -56,11 +58,17 @@ class Sent:
     answers: int = 1
     limit: tuple[str, float | None] = ("first token", None)
     host: str = ""
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    #: What must not be shown of the call. Looked for only when something is: most calls have nothing to hide from.
+    find_secrets: Callable[[], tuple[str, ...]] = field(default=tuple, repr=False)
     adaptations: tuple[Adaptation, ...] = ()
     #: How to give the right key. Asked for only when one was refused: to find out takes a part of a call.
     key_hint: Callable[[], str] = field(default=str, repr=False)
     untold: frozenset[str] = frozenset()
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not appear in any message, log line or error."""
+        return self.find_secrets()
 
     def bare_model(self, name: str | None) -> str:
         """The vendor's model name, without the prefix that LiteLLM puts before it on some routes."""
@@ -84,7 +92,7 @@ def to_response(reply: Any, sent: Sent) -> ModelResponse:
     known |= {"id": data.pop("id", None) or new_id(), "created": data.pop("created", None) or int(time.time())}
     known["usage"] = usage_of(data.pop("usage", None))
     known["model"] = sent.bare_model(data.pop("model", None))
-    known["request_id"] = request_id_of(headers_of(reply)) or data.pop("request_id", None)
+    known["request_id"] = request_id_in(reply) or data.pop("request_id", None)
     known["adaptations"] = list(sent.adaptations) or None
     return ModelResponse.build(known, set_aside(data))
 
@@ -130,7 +138,10 @@ def message_fields(data: dict[str, Any]) -> dict[str, Any]:
 
 def is_simple(message: dict[str, Any]) -> bool:
     """Whether nothing of a message or delta needs to be checked or made an object of ours."""
-    return _CALLS.isdisjoint(message) and all(isinstance(message.get(name, ""), str) for name in _TEXTS)
+    # Written out, because it runs in every call.
+    content, role, thoughts = map(message.get, _TEXTS, _NO_TEXTS)
+    is_text = isinstance(content, str) and isinstance(role, str) and isinstance(thoughts, str)
+    return is_text and _CALLS.isdisjoint(message)
 
 
 def plain(value: Any) -> Any:
@@ -166,20 +177,24 @@ def usage_of(data: Any) -> Usage | None:
     if not any(told.get(name) for name in COUNTS):
         return None
     kept: dict[str, Any] = {name: value for name, value in told.items() if value != {}}
-    return Usage(**kept)
+    # Numbers and nothing else need no check, which takes longer than all else here.
+    is_plain = all(type(value) is int for value in kept.values())
+    return Usage.build({}, kept) if is_plain else Usage(**kept)
 
 
 def who(sent: Sent) -> dict[str, Any]:
     return {"provider": sent.provider, "model": sent.model}
 
 
-def headers_of(result: Any) -> dict[str, str]:
-    """The vendor's reply headers, by lower-case name."""
+def request_id_in(result: Any) -> str | None:
+    """The vendor's id of the call, from the reply headers that LiteLLM keeps with its results."""
     hidden = getattr(result, "_hidden_params", None) or {}
     found = getattr(result, "_response_headers", None) or hidden.get("additional_headers") or {}
-    return {str(name).lower().removeprefix("llm_provider-"): str(value) for name, value in dict(found).items()}
+    # Few replies have such a header, and some have dozens of others.
+    named = [name for name in found if name[-2:] in _LAST_LETTERS]
+    return request_id_of({name.lower().removeprefix("llm_provider-"): str(found[name]) for name in named})
 
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:
     """The vendor's id of the call, from its reply headers (lower-case names)."""
-    return next((headers[name] for name in _REQUEST_IDS if headers.get(name)), None)
+    return next((headers[name] for name in _REQUEST_IDS if headers.get(name)), None) if headers else None

@@ -136,7 +136,10 @@ class Route:
         self._check_traps()
         self._check_host(default_base)
         self._host = urlsplit(self._base or default_base or "").netloc.rpartition("@")[2]
+        #: Keys that LiteLLM will send when the call brings none, as they are now.
+        self._keys_around: list[str] = []
         self._check_key()
+        self._found_key = self._found_in_environment()
         self._adaptations = (*chat.adaptations, *self._left_out())
 
     def arguments(self, timeout: float, *, is_stream: bool) -> dict[str, Any]:
@@ -181,7 +184,7 @@ class Route:
             answers=answers if isinstance(answers := self._chat.params.get("n"), int) else 1,
             limit=limit,
             host=self._host,
-            secrets=self._secrets(),
+            find_secrets=self._secrets,
             adaptations=self._adaptations,
             key_hint=self._key_hint,
         )
@@ -271,7 +274,8 @@ class Route:
         if self._code in _OPENAI and self._base and not is_at_openai:
             self._key = _PLACEHOLDER
             return
-        if self._found_key or any(self._known_keys()):
+        self._keys_around = self._known_keys()
+        if self._found_key or self._keys_around:
             return
         if self._base and self._code in self._compatible:
             self._key = _PLACEHOLDER
@@ -327,21 +331,23 @@ class Route:
 
     def _unsupported(self) -> list[str]:
         known = getattr(self._litellm.constants, "DEFAULT_CHAT_COMPLETION_PARAM_VALUES", {})
-        allowed = {*_CONTROLS, *(self._chat.params.get("allowed_openai_params") or ())}
-        asked = [name for name in self._chat.params if name in known and name not in allowed]
+        allowed = self._chat.params.get("allowed_openai_params") or ()
+        asked = [name for name in self._chat.params if name in known and name not in _CONTROLS and name not in allowed]
         if not asked:
             return []
         supported = self._litellm.get_supported_openai_params(model=self._bare, custom_llm_provider=self._code)
         return [] if supported is None else [name for name in asked if name not in supported]
 
+    def _found_in_environment(self) -> str | None:
+        """The key that LiteLLM has found, if it is one: it "finds" placeholders too, such as the provider's name."""
+        is_new = self._found_key and self._found_key != self._key
+        return self._found_key if is_new and self._found_key in os.environ.values() else None
+
     def _secrets(self) -> tuple[str, ...]:
         named = {**self._chat.params, **self._chat.extra_headers}
         texts = [(name, value) for name, value in named.items() if isinstance(value, str)]
         marked = [value for name, value in texts if _SECRET_NAME.search(name) and len(value) >= _SHORTEST_SECRET]
-        # LiteLLM "finds" placeholders too, such as the provider's own name: those must not be masked.
-        is_new = self._found_key and self._found_key != self._key
-        from_environment = self._found_key if is_new and self._found_key in os.environ.values() else ""
-        found = [*self._chat.secrets, *marked, *self._known_keys(), from_environment or ""]
+        found = [*self._chat.secrets, *marked, *self._keys_around, *self._known_keys(), self._found_key or ""]
         return tuple({value for value in found if value and value != _PLACEHOLDER})
 
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _LAST_SECONDS = 1.0
 #: What a stream of LiteLLM's gives after its last chunk.
 _END = object()
-#: The secrets of our call that LiteLLM is at work for just now; None when it works for somebody else.
-_OURS: ContextVar[tuple[str, ...] | None] = ContextVar("unionllm_litellm_call", default=None)
+#: Our call that LiteLLM is at work for just now; None when it works for somebody else.
+_OURS: ContextVar[Sent | None] = ContextVar("unionllm_litellm_call", default=None)
 
 
 class QuietInOurCalls(logging.Filter):
@@ -37,10 +37,10 @@ class QuietInOurCalls(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is written."""
-        secrets = _OURS.get()
-        if secrets is not None:
-            logger.debug("LiteLLM: %s", redact(record.getMessage(), secrets))
-        return secrets is None
+        sent = _OURS.get()
+        if sent is not None and logger.isEnabledFor(logging.DEBUG):
+            logger.debug("LiteLLM: %s", redact(record.getMessage(), sent.secrets))
+        return sent is None
 
 
 def attempt(work: Callable[[], Any], sent: Sent, *, started: bool = False) -> tuple[Any, UnionLLMError | None]:
@@ -50,7 +50,7 @@ def attempt(work: Callable[[], Any], sent: Sent, *, started: bool = False) -> tu
     with its Authorization header.
     """
     handled = sys.exc_info()[1]
-    token = _OURS.set(sent.secrets)
+    token = _OURS.set(sent)
     try:
         return work(), None
     except UnionLLMError:
@@ -66,7 +66,7 @@ async def attempt_async(
 ) -> tuple[Any, UnionLLMError | None]:
     """The same in async code."""
     handled = sys.exc_info()[1]
-    token = _OURS.set(sent.secrets)
+    token = _OURS.set(sent)
     try:
         return await work(), None
     except UnionLLMError:

@@ -164,6 +164,8 @@ def told_apart(message: JSONObject) -> JSONObject:
     message, content = with_reasoning(message), message.get("content")
     if message.get("reasoning_content") or not isinstance(content, str):
         return message
+    if _OPEN not in content:
+        return message
     thoughts, text = split_thoughts(content)
     return {**message, "reasoning_content": thoughts, "content": text} if text != content else message
 
