@@ -78,6 +78,11 @@ def verdicts(told: list[dict[str, Any]]) -> str:
     """What we have set ourselves, and what was reached."""
     lines = ["| | bound | reached |", "|---|---|---|"]
     for question in told:
+        for row in question.get("results", ()):  # of the bridge
+            if row["bound"] is not None:
+                mark = "" if row["ratio"] <= row["bound"] else " ✗"
+                name = f"{row['name']}: CPU of a {row['unit']}"
+                lines.append(f"| {name} | ≤ {row['bound']:g} | {rounded(row['ratio'])}{mark} |")
         for column in question.get("columns", ()):
             ours = next((row for row in column["rows"] if row["way"] == "unionllm"), None)
             if column["bound"] is None or ours is None:
