@@ -58,6 +58,7 @@ FINDINGS: list[tuple[str, str, str, Any, str]] = [
     ("minimax", "reasoning_details", "choices.0.message.reasoning_details", ["x", {"text": "y"}], "answer"),
     ("doubao", "bot", "bot_usage.model_usage.0.prompt_tokens", {"x": 1}, "answer"),
     ("wenxin", "plain", "search_results", [{"index": 1, "url": {"x": 1}, "title": "t"}], "answer"),
+    ("appbuilder", "tools", "content.0.tool_calls.0.id", True, "answer"),
     # What is too deep for anybody to write down.
     ("deepseek", "plain", "usage.x", json.loads("[" * 300 + "]" * 300), "APIResponseError"),
     ("coze", "plain", "data.0.x", json.loads("[" * 300 + "]" * 300), "APIResponseError"),
@@ -69,6 +70,24 @@ def test_a_finding_stays_mended(provider: str, name: str, path: str, value: Any,
     seed = seed_of(provider, name)
 
     assert targets.check_answers(seed, [*seed.answers[:-1], put(seed, path, value)]) == end
+
+
+@pytest.mark.parametrize(
+    ("provider", "name", "before", "after"),
+    [
+        ("appbuilder", "tools_stream", b'"id":"call_1"', b'"id":true'),
+        ("appbuilder", "tools_stream", b'"id":"call_1"', b'"id":9999999999999999999999999999999999999999'),
+        ("zhipu_app", "stream", b'"id":"a1"', b'"created":false,"id":"a1"'),
+        ("coze", "played_stream", b'"status":"created"', b'"created_at":true,"status":"created"'),
+    ],
+)
+def test_a_finding_in_a_stream_stays_mended(provider: str, name: str, before: bytes, after: bytes) -> None:
+    seed = seed_of(provider, name)
+    answer = seed.answers[-1]
+    odd = answer.content.replace(before, after)
+
+    assert odd != answer.content
+    assert targets.check_answers(seed, [*seed.answers[:-1], replace(answer, content=odd)]) == "answer"
 
 
 def test_a_platforms_question_that_is_no_object_is_kept_as_data() -> None:

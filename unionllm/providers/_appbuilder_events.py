@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._protocols.agent_parsing import AgentParser, Chunks, as_object, count_of, decoded, objects_in, usage_of
 from .._protocols.base import JSONObject
+from .._protocols.tool_calls import word_of
 from ..schema import Context, Function, Step, ToolCall
 
 if TYPE_CHECKING:
@@ -98,15 +99,16 @@ class AppBuilderParser(AgentParser):
         """Tools of the caller, for which the run waits."""
         made = []
         for call in calls:
-            if call["id"] in self._called:
+            call_id = str(call["id"])
+            if call_id in self._called:
                 continue
             given = call["function"].get("arguments")
             text = given if isinstance(given, str) else json.dumps(given or {}, ensure_ascii=False)
-            function = Function.build({"name": call["function"]["name"], "arguments": text})
+            function = Function.build({"name": word_of(call["function"]["name"]), "arguments": text})
             made.append(
-                ToolCall.build({"id": call["id"], "type": "function", "function": function, "index": len(self._called)})
+                ToolCall.build({"id": call_id, "type": "function", "function": function, "index": len(self._called)})
             )
-            self._called.add(call["id"])
+            self._called.add(call_id)
         return self.say(tool_calls=made)
 
     def _search(self, key: str, references: list[Any]) -> None:

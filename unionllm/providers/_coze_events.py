@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from .._protocols.agent_parsing import AgentParser, Chunks, as_object, decoded, objects_in, without_nulls
+from .._protocols.agent_parsing import AgentParser, Chunks, as_object, count_of, decoded, objects_in, without_nulls
 from .._protocols.agents import join
 from .._protocols.base import JSONObject
 from ..exceptions import APIError
@@ -117,8 +117,8 @@ class CozeParser(AgentParser):
         status = status_of(run)
         self._is_created = True
         self.know(id=run.get("id"), chat_id=run.get("id"), conversation_id=run.get("conversation_id"))
-        if isinstance(run.get("created_at"), int):
-            self._head.setdefault("created", run["created_at"])
+        if (created := count_of(run.get("created_at"))) is not None:
+            self._head.setdefault("created", created)
         if status not in ENDED:
             return ()  # its counts are no counts yet
         if status in _FAILED:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from .._protocols.agent_parsing import AgentParser, Chunks, objects_in, usage_of
+from .._protocols.agent_parsing import AgentParser, Chunks, count_of, objects_in, usage_of
 from .._protocols.base import JSONObject
 from .._protocols.openai_compatible import FINISH_REASONS
 from ..exceptions import APIError
@@ -63,8 +63,8 @@ class ZhipuAppParser(AgentParser):
         if data.get("async_id") and not data.get("choices") and not data.get("messages"):
             raise RunningError(data)
         self.know(**{name: data.get(name) for name in ("id", "conversation_id", "request_id")})
-        if isinstance(data.get("created"), int):
-            self._head.setdefault("created", data["created"])
+        if (created := count_of(data.get("created"))) is not None:
+            self._head.setdefault("created", created)
         self.keep(usage=_usage(data.get("usage")))
         chunks = [*self._messages(data.get("messages"))]
         for choice in objects_in(data.get("choices")):
