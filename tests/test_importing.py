@@ -75,3 +75,40 @@ def test_providers_can_be_called_whatever_was_imported_before(first: str) -> Non
     )
 
     assert report["sockets"] == []
+
+
+_FIRST_CALL = """
+import sys, traceback
+import unionllm
+
+KEY = "sk-secret-of-the-call"
+calls = {
+    "chat": lambda: unionllm.unionchat(provider="deepseek", model="m", messages=[], api_key=KEY),
+    "client": lambda: unionllm.UnionLLM("deepseek", api_key=KEY).chat("m", []),
+    "embed": lambda: unionllm.unionembed(provider="zhipuai", model="m", input=["x"], api_key=KEY),
+    "client embed": lambda: unionllm.UnionLLM("zhipuai").embed("m", ["x"], api_key=KEY),
+}
+
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[2]:
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupted())
+try:
+    calls[sys.argv[1]]()
+except KeyboardInterrupt as error:
+    frames = traceback.TracebackException.from_exception(error, capture_locals=True).stack
+    ours = [frame for frame in frames if frame.filename.startswith(unionllm.__path__[0])]
+    print("interrupted", len(ours) > 0, KEY in str([frame.locals for frame in ours]))
+"""
+
+
+@pytest.mark.parametrize("call", ["chat", "client", "embed", "client embed"])
+def test_a_first_call_that_is_interrupted_while_it_imports_shows_no_key(call: str) -> None:
+    """The HTTP library takes a while to load, and that is when somebody presses Ctrl-C."""
+    done = subprocess.run(
+        [sys.executable, "-c", _FIRST_CALL, call, "httpx"], capture_output=True, encoding="utf-8", check=False
+    )
+
+    assert done.stdout.split() == ["interrupted", "True", "False"], done.stderr

@@ -148,3 +148,32 @@ def test_a_vendors_own_rules_see_every_event() -> None:
     chunks, _ = read(adapter, [json.dumps(event(text)) for text in "abcdef"])
 
     assert len(chunks) == adapter.parsed == 6
+
+
+def test_texts_with_escapes_need_no_parsing_and_lose_nothing() -> None:
+    texts = ["a", "b\n", '"c"', "\\", "d\u2028", "😀", "\t", "e"]
+    chunks, _ = read(deepseek, [json.dumps(event(text)) for text in texts])
+
+    assert [chunk.choices[0].delta.content for chunk in chunks] == texts
+
+
+def test_an_event_in_between_is_not_forgotten() -> None:
+    """What the last of them says counts, though those before and behind it are alike."""
+    first = json.dumps({**event("a"), "usage": {"prompt_tokens": 1, "completion_tokens": 1}})
+    other = json.dumps({"choices": [], "usage": {"prompt_tokens": 2, "completion_tokens": 2}})
+    events = [first, first, first, other, first, json.dumps(event("", finish_reason="stop"))]
+
+    mine, parsed = read(deepseek, events)[0], read(careful(), events)[0]
+
+    assert list(told(mine)) == list(told(parsed))
+    assert mine[-1].usage is not None
+    assert mine[-1].usage.prompt_tokens == 1
+
+
+def test_a_vendors_object_is_each_chunks_own() -> None:
+    told_with = {**event("a"), "task_id": {"n": 1}}
+    chunks, _ = read(deepseek, [json.dumps({**told_with, "choices": event(text)["choices"]}) for text in "abcd"])
+
+    objects = [chunk.task_id for chunk in chunks]
+    assert objects == [{"n": 1}] * 4
+    assert len({id(one) for one in objects}) == 4

@@ -13,7 +13,7 @@ from typing import Any
 import litellm_vendor
 import pytest
 from litellm_vendor import KEY, call_of, run, whole
-from server import Cut, ScriptedServer
+from server import Cut, Recorded, Reply, ScriptedServer
 
 from unionllm import (
     APIConnectionError,
@@ -31,6 +31,7 @@ from unionllm import (
     PermissionDeniedError,
     RateLimitError,
     ServiceUnavailableError,
+    _litellm,
     aunionchat,
     unionchat,
 )
@@ -228,6 +229,33 @@ def test_the_keys_of_keyword_credentials_are_masked_too(server: ScriptedServer) 
     error = fail(call_of(server, "openai", provider="bedrock", model=model, api_key=None, **more))
     assert type(error) is PermissionDeniedError
     assert "no such secret: ***" in str(error)
+
+
+@pytest.mark.parametrize("place", ["AZURE_API_KEY", "azure_key", "api_key"])
+def test_a_key_that_litellm_finds_is_masked_though_it_is_another_one_by_now(
+    place: str, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the environment or set on LiteLLM; the program sets a new one while the call is under way."""
+    found = "sk-found-by-litellm"
+    litellm = _litellm._load()
+
+    def put(value: str) -> None:
+        if place.isupper():
+            monkeypatch.setenv(place, value)
+        else:
+            monkeypatch.setattr(litellm, place, value)
+
+    def refuse(request: Recorded) -> Reply:
+        put("sk-the-next-one")
+        sent = request.headers.get("api-key") or request.headers.get("authorization")
+        return Reply(status=401, json={"error": {"message": f"Incorrect API key provided: {sent}", "code": "401"}})
+
+    put(found)
+    server.default(refuse)
+    error = fail(call_of(server, "openai", provider="azure", api_key=None, api_version="2024-06-01"))
+
+    assert "Incorrect API key provided" in str(error)
+    assert found not in f"{error}{error.body}"
 
 
 def test_what_the_caller_was_handling_is_not_the_cause(server: ScriptedServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import time
 from typing import Any
@@ -25,6 +26,7 @@ from unionllm import (
     aunionchat,
     unionchat,
 )
+from unionllm._request import ChatRequest
 
 pytestmark = pytest.mark.filterwarnings("default")  # LiteLLM's own warnings are not ours to mend
 isolated, one_loop = litellm_vendor.isolated, litellm_vendor.one_loop
@@ -336,3 +338,15 @@ def test_a_cancelled_call_closes_the_connection(server: ScriptedServer, route: s
         assert await asyncio.to_thread(server.wait_for_disconnect) < 1
 
     run(read())
+
+
+def test_connections_that_stay_open_keep_nothing_of_the_calls_that_are_over(server: ScriptedServer) -> None:
+    """What an event loop keeps for a socket or a timer holds the context in which it was made."""
+    server.default(json=litellm_vendor.whole())
+
+    async def main() -> list[str]:
+        await asyncio.gather(*(aunionchat(**call_of(server, "openai", user=f"caller {n}")) for n in range(5)))
+        gc.collect()
+        return [chat.params["user"] for chat in gc.get_objects() if isinstance(chat, ChatRequest) and chat.params]
+
+    assert run(main()) == []

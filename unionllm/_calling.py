@@ -12,24 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from ._call import Route, run_call
 from ._clients import Transports, shared
-from ._credentials import CREDENTIAL_NAMES
 from ._finish import Finisher
 from ._log import configure
 from ._routes import build_route, fallback_args, may_import_litellm, read_fallbacks
 from ._stream import AsyncStream, Stream
 from ._timeouts import Deadline
 from ._watch import Watch, watch_of
-from ._wire import Environment, Flow, Headers, Query, Secret
+from ._wire import Environment, Flow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .cost import PriceTable
-
-
-_ADDRESSES = frozenset({"api_base", "base_url", "endpoint_url"})
-#: Characters before which a user and a password stand in an address, and behind which a query does.
-_MAY_HIDE = frozenset("@?")
 
 
 class Call:
@@ -110,26 +104,3 @@ class EmbeddingCall(Call):
 def shared_transports() -> Transports:
     """Connections of all calls without a client."""
     return shared()
-
-
-def arguments(model: Any, messages: Any, provider: Any, stream: Any, params: Mapping[str, Any]) -> dict[str, Any]:
-    """All arguments of a call in one dict, credentials hidden from whoever prints it."""
-    given = {**_hide_keys(params), "model": model, "messages": messages, "provider": provider, "stream": stream}
-    fallbacks = given.get("fallbacks")
-    if isinstance(fallbacks, (list, tuple)):
-        given["fallbacks"] = [_hide_keys(each) if isinstance(each, Mapping) else each for each in fallbacks]
-    return given
-
-
-def _hide_keys(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments, with keys that do not show in a traceback that prints local variables."""
-    hidden: dict[str, Any] = {}
-    for name, value in params.items():
-        if isinstance(value, str):
-            # An address may hold a password, or a signature.
-            is_secret = name in CREDENTIAL_NAMES or name.isupper() or (name in _ADDRESSES and _MAY_HIDE & set(value))
-            hidden[name] = Secret(value) if is_secret else value
-        elif name in ("extra_headers", "extra_query") and isinstance(value, Mapping):
-            kept = {each: Secret(text) if isinstance(text, str) else text for each, text in value.items()}
-            hidden[name] = Headers(kept) if name == "extra_headers" else Query(kept)
-    return {**params, **hidden}

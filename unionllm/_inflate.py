@@ -14,7 +14,7 @@ from collections.abc import Iterator
 ACCEPTED = "gzip, deflate"
 
 #: Largest piece given out, in bytes.
-PIECE_BYTES = 256 * 1024
+PIECE_BYTES = 64 * 1024
 
 _GZIP_START = b"\x1f\x8b"
 _WINDOW = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}

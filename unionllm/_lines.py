@@ -102,6 +102,8 @@ class _TimedStream(httpcore.NetworkStream):
         self.close, self.get_extra_info = inner.close, inner.get_extra_info  # type: ignore[method-assign]
 
     def read(self, max_bytes: int, timeout: Any = None) -> bytes:
+        if self._head:
+            self.write(b"", timeout)
         with self._lines.in_use():
             return self._inner.read(max_bytes, _seconds(timeout))
 

@@ -12,7 +12,8 @@ from typing import Any
 from litellm import CustomLLM
 
 from . import _registry
-from ._calling import Call, arguments, shared_transports
+from ._arguments import arguments
+from ._calling import Call, shared_transports
 from ._litellm_answers import Splitter, to_litellm
 from ._litellm_refusals import to_refusal
 from ._routes import unknown_provider

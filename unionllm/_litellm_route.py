@@ -58,6 +58,16 @@ _KEY_VARIABLES = {
     "text-completion-inception": ("INCEPTION_API_KEY",),
     "text-completion-openai": ("OPENAI_API_KEY",),
 }
+#: Codes that may call without a key, and the variables of the keys that they take if there is one.
+_FURTHER_KEYS = {
+    "azure": ("AZURE_API_KEY", "AZURE_OPENAI_API_KEY", "AZURE_AD_TOKEN"),
+    "azure_text": ("AZURE_API_KEY", "AZURE_OPENAI_API_KEY", "AZURE_AD_TOKEN"),
+    "azure_ai": ("AZURE_AI_API_KEY", "AZURE_API_KEY"),
+    "bedrock": ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_BEARER_TOKEN_BEDROCK"),
+    "sagemaker": ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+    "sagemaker_chat": ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+    "watsonx": ("WATSONX_APIKEY", "WATSONX_API_KEY", "WX_API_KEY", "WATSONX_TOKEN"),
+}
 #: Variables of OpenAI-format codes that are not the code in capitals and ``_API_KEY``.
 _ODD_VARIABLES = {"lambda_ai": "LAMBDA_API_KEY", "meta_llama": "LLAMA_API_KEY"}
 #: OpenAI's own codes: their key goes to another host only when it was given for this call.
@@ -137,7 +147,7 @@ class Route:
         self._check_host(default_base)
         self._host = urlsplit(self._base or default_base or "").netloc.rpartition("@")[2]
         #: Keys that LiteLLM will send when the call brings none, as they are now.
-        self._keys_around: list[str] = []
+        self._keys_around = self._known_keys()
         self._check_key()
         self._found_key = self._found_in_environment()
         self._adaptations = (*chat.adaptations, *self._left_out())
@@ -274,7 +284,6 @@ class Route:
         if self._code in _OPENAI and self._base and not is_at_openai:
             self._key = _PLACEHOLDER
             return
-        self._keys_around = self._known_keys()
         if self._found_key or self._keys_around:
             return
         if self._base and self._code in self._compatible:
@@ -288,8 +297,9 @@ class Route:
 
     def _known_keys(self) -> list[str]:
         """Keys that LiteLLM will find by itself: in the environment, or set on it by the program."""
-        values = [os.environ.get(name) for name in _KEY_VARIABLES.get(self._code, ())]
-        values.append(getattr(self._litellm, f"{self._code}_key", None))
+        names = _KEY_VARIABLES.get(self._code) or _FURTHER_KEYS.get(self._code, ())
+        values = [os.environ.get(name) for name in names]
+        values += [getattr(self._litellm, f"{self._code}_key", None), self._litellm.api_key]
         return [value for value in values if isinstance(value, str) and value]
 
     def _key_hint(self) -> str:

@@ -25,8 +25,23 @@ if TYPE_CHECKING:
 _LAST_SECONDS = 1.0
 #: What a stream of LiteLLM's gives after its last chunk.
 _END = object()
-#: Our call that LiteLLM is at work for just now; None when it works for somebody else.
-_OURS: ContextVar[Sent | None] = ContextVar("unionllm_litellm_call", default=None)
+
+
+class _Work:
+    """What LiteLLM does for one call of ours.
+
+    Contexts are copied: sockets, timers and threads of LiteLLM's keep this for as long as they live. So it lets go of
+    the call when that ends.
+    """
+
+    __slots__ = ("sent",)
+
+    def __init__(self, sent: Sent) -> None:
+        self.sent: Sent | None = sent
+
+
+#: What LiteLLM does just now, if that is for a call of ours.
+_OURS: ContextVar[_Work | None] = ContextVar("unionllm_litellm_call", default=None)
 
 
 class QuietInOurCalls(logging.Filter):
@@ -37,10 +52,13 @@ class QuietInOurCalls(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is written."""
-        sent = _OURS.get()
+        work = _OURS.get()
+        if work is None:
+            return True
+        sent = work.sent
         if sent is not None and logger.isEnabledFor(logging.DEBUG):
             logger.debug("LiteLLM: %s", redact(record.getMessage(), sent.secrets))
-        return sent is None
+        return False
 
 
 def attempt(work: Callable[[], Any], sent: Sent, *, started: bool = False) -> tuple[Any, UnionLLMError | None]:
@@ -50,7 +68,8 @@ def attempt(work: Callable[[], Any], sent: Sent, *, started: bool = False) -> tu
     with its Authorization header.
     """
     handled = sys.exc_info()[1]
-    token = _OURS.set(sent)
+    ours = _Work(sent)
+    token = _OURS.set(ours)
     try:
         return work(), None
     except UnionLLMError:
@@ -59,6 +78,7 @@ def attempt(work: Callable[[], Any], sent: Sent, *, started: bool = False) -> tu
         return None, to_error(error, sent, handled, time.time(), started=started)
     finally:
         _OURS.reset(token)
+        ours.sent = None
 
 
 async def attempt_async(
@@ -66,7 +86,8 @@ async def attempt_async(
 ) -> tuple[Any, UnionLLMError | None]:
     """The same in async code."""
     handled = sys.exc_info()[1]
-    token = _OURS.set(sent)
+    ours = _Work(sent)
+    token = _OURS.set(ours)
     try:
         return await work(), None
     except UnionLLMError:
@@ -75,6 +96,7 @@ async def attempt_async(
         return None, to_error(error, sent, handled, time.time(), started=started)
     finally:
         _OURS.reset(token)
+        ours.sent = None
 
 
 def call_once(completion: Callable[..., Any], arguments: dict[str, Any], sent: Sent) -> ModelResponse:

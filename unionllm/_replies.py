@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from ._inflate import CannotInflateError, Inflater, inflater_for
+from ._inflate import PIECE_BYTES, CannotInflateError, Inflater, inflater_for
 
 
 class Reply:
@@ -74,7 +74,7 @@ def iter_pieces(response: Reply | httpx.Response) -> Iterator[bytes]:
     if (
         isinstance(response, httpx.Response) and response.is_stream_consumed
     ):  # a hook of a caller's own client has read it
-        return response.iter_bytes()
+        return response.iter_bytes(PIECE_BYTES)
     inflater = _inflater(response)
     if inflater is None:
         return response.iter_raw()
@@ -84,7 +84,7 @@ def iter_pieces(response: Reply | httpx.Response) -> Iterator[bytes]:
 def aiter_pieces(response: Reply | httpx.Response) -> AsyncIterator[bytes]:
     """The same for one event loop."""
     if isinstance(response, httpx.Response) and response.is_stream_consumed:
-        return response.aiter_bytes()
+        return response.aiter_bytes(PIECE_BYTES)
     inflater = _inflater(response)
     if inflater is None:
         return response.aiter_raw()

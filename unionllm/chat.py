@@ -5,8 +5,9 @@ Importing this module loads neither httpx nor pydantic: what a call needs is imp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
+
+from ._arguments import arguments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,10 +78,10 @@ def unionchat(
     Raises:
         UnionLLMError: see ``unionllm.exceptions`` for the tree; bad arguments are found before anything is sent.
     """
-    from ._calling import Call, arguments, shared_transports
-
     given = arguments(model, messages, provider, stream, params)
     params.clear()
+    from ._calling import Call, shared_transports  # not before: it may fail, and would show the key
+
     return cast("ModelResponse | Stream", Call(given).run(shared_transports()))
 
 
@@ -120,10 +121,10 @@ async def aunionchat(
     **params: Any,
 ) -> ModelResponse | AsyncStream:
     """``unionchat`` for async code: the same arguments, answers and errors; a stream is an ``AsyncStream``."""
-    from ._calling import Call, arguments, shared_transports
-
     given = arguments(model, messages, provider, stream, params)
     params.clear()
+    from ._calling import Call, shared_transports  # not before: it may fail, and would show the key
+
     return cast("ModelResponse | AsyncStream", await Call(given).arun(shared_transports()))
 
 
@@ -136,13 +137,13 @@ class UnionLLM:
     """
 
     def __init__(self, provider: str | None = None, **defaults: Any) -> None:
-        from ._calling import arguments
-        from ._clients import Transports
-
         self.provider = provider.strip().lower() if isinstance(provider, str) else provider
         self._defaults = arguments(
             defaults.get("model"), defaults.get("messages"), provider, defaults.get("stream"), defaults
         )
+        defaults.clear()
+        from ._clients import Transports
+
         self._transports = Transports()
         #: Further hooks for all calls, beside those of the caller's: see ``unionllm.otel``.
         self._observers: tuple[Hooks, ...] = ()
@@ -150,11 +151,12 @@ class UnionLLM:
     def __repr__(self) -> str:
         return f"UnionLLM(provider={self.provider!r}, model={self._defaults.get('model')!r})"
 
-    def _merge(self, model: Any, messages: Any, stream: Any, params: Mapping[str, Any]) -> dict[str, Any]:
-        from ._calling import arguments
+    def _merge(self, model: Any, messages: Any, stream: Any, params: dict[str, Any]) -> dict[str, Any]:
+        """All arguments of a call. ``params`` is emptied: the caller's frame may be shown, with the keys in it."""
+        own = arguments(model, messages, params.get("provider"), stream, params)
+        params.clear()
         from ._routes import merge_args
 
-        own = arguments(model, messages, params.get("provider"), stream, params)
         given = merge_args(self._defaults, {name: value for name, value in own.items() if value is not None})
         if self._observers:
             given["observers"] = self._observers
@@ -191,10 +193,9 @@ class UnionLLM:
         **params: Any,
     ) -> ModelResponse | Stream:
         """``unionchat`` with this client's defaults and connections."""
+        given = self._merge(model, messages, stream, params)
         from ._calling import Call
 
-        given = self._merge(model, messages, stream, params)
-        params.clear()
         return cast("ModelResponse | Stream", Call(given).run(self._transports))
 
     @overload
@@ -228,10 +229,9 @@ class UnionLLM:
         **params: Any,
     ) -> ModelResponse | AsyncStream:
         """``aunionchat`` with this client's defaults and connections."""
+        given = self._merge(model, messages, stream, params)
         from ._calling import Call
 
-        given = self._merge(model, messages, stream, params)
-        params.clear()
         return cast("ModelResponse | AsyncStream", await Call(given).arun(self._transports))
 
     chat = completion
@@ -244,9 +244,10 @@ class UnionLLM:
         **params: Any,
     ) -> EmbeddingResponse:
         """``unionembed`` with this client's defaults and connections."""
+        params["input"] = input
+        given = self._merge(model, None, params.get("stream"), params)
         from ._calling import EmbeddingCall
 
-        given = self._merge(model, None, params.get("stream"), {**params, "input": input})
         return cast("EmbeddingResponse", EmbeddingCall(given).run(self._transports))
 
     async def aembed(
@@ -256,9 +257,10 @@ class UnionLLM:
         **params: Any,
     ) -> EmbeddingResponse:
         """``aunionembed`` with this client's defaults and connections."""
+        params["input"] = input
+        given = self._merge(model, None, params.get("stream"), params)
         from ._calling import EmbeddingCall
 
-        given = self._merge(model, None, params.get("stream"), {**params, "input": input})
         return cast("EmbeddingResponse", await EmbeddingCall(given).arun(self._transports))
 
     def close(self) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ._arguments import arguments
+
 if TYPE_CHECKING:
     from .schema import EmbeddingResponse
 
@@ -38,9 +40,11 @@ def unionembed(
         UnionLLMError: see ``unionllm.exceptions``; ProviderError where a provider offers none. A retry asks only for
             batches that have not arrived.
     """
-    from ._calling import EmbeddingCall, arguments, shared_transports
+    params["input"] = input
+    given = arguments(model, None, provider, params.get("stream"), params)
+    params.clear()
+    from ._calling import EmbeddingCall, shared_transports
 
-    given = arguments(model, None, provider, params.get("stream"), {**params, "input": input})
     response: EmbeddingResponse = EmbeddingCall(given).run(shared_transports())
     return response
 
@@ -53,8 +57,10 @@ async def aunionembed(
     **params: Any,
 ) -> EmbeddingResponse:
     """``unionembed`` for async code: the same arguments, answers and errors."""
-    from ._calling import EmbeddingCall, arguments, shared_transports
+    params["input"] = input
+    given = arguments(model, None, provider, params.get("stream"), params)
+    params.clear()
+    from ._calling import EmbeddingCall, shared_transports
 
-    given = arguments(model, None, provider, params.get("stream"), {**params, "input": input})
     response: EmbeddingResponse = await EmbeddingCall(given).arun(shared_transports())
     return response

@@ -348,6 +348,21 @@ def test_it_starts_once_stops_twice_and_frees_its_port() -> None:
         VendorServer(port=taken.getsockname()[1]).start()
 
 
+def test_it_stops_though_its_port_was_taken_while_it_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = VendorServer().start()
+    threads = threading.active_count()
+
+    def fail(_: VendorServer) -> None:
+        raise OSError("in use")
+
+    monkeypatch.setattr(VendorServer, "_bind", fail)
+    with pytest.raises(OSError, match="in use"), server.refusing():
+        pass
+    server.stop()
+
+    assert threading.active_count() < threads
+
+
 def test_credentials_can_be_given() -> None:
     with VendorServer(credentials={"zhipuai": {"api_key": "mine.secret"}}) as server:
         assert server.arguments("zhipuai") == {

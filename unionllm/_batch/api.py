@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .._calling import arguments
+from .._arguments import arguments
 from .._routes import provider_of
 from ..exceptions import BadRequestError
 from .asking import Asker, Limits

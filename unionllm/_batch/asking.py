@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from .._calling import Call, arguments
+from .._arguments import arguments
+from .._calling import Call
 from .._clients import Transports
 from .._log import logger
 from .._retry import RetryPolicy

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 #: What no text can be told to hold. No vendor says it, and no escape in it is needed.
 _MARK = "unionllm\u2063mark"
 
+#: A chunk's choices, and fields that are texts and numbers: nothing that a caller could change in one chunk and find
+#: changed in another.
+_PLAIN = frozenset({"id", "created", "model", "system_fingerprint", "provider", "request_id", "choices"})
+
 #: Events in a row of which none was like the one before, after which a vendor's events are taken to differ always.
 _PATIENCE = 8
 
@@ -44,19 +48,23 @@ class Likeness:
         if build is None or not data.startswith(self._before) or not data.endswith(self._after):
             return None
         text = data[self._start : self._end]
-        # What may end the string, or stand for another character, has to be read as JSON. Empty is also the text of an
-        # event that is too short to have both of its ends.
-        if not text or not text.isprintable() or '"' in text or "\\" in text:
+        if not text.isprintable() or '"' in text or "\\" in text:
+            text = _read(text)
+        # Empty is also the text of an event that is too short to have both of its ends.
+        if not text:
             return None
         self._left = _PATIENCE
         return build(text)
+
+    def forget(self) -> None:
+        """An event is parsed: whatever it changes, those before it are not what the next one is like."""
+        self._build = None
 
     def learn(self, data: str, chunk: ModelResponseChunk) -> None:
         """Take note of an event and the chunk that it was parsed into."""
         if not self._left:
             return
         self._left -= 1
-        self._build = None
         name = _only_text(chunk)
         if name is None:
             return
@@ -73,7 +81,7 @@ class Likeness:
 
 def _only_text(chunk: ModelResponseChunk) -> str | None:
     """The name of the one field that tells anything new in a chunk; None if there are more, or none."""
-    if len(chunk.choices) != 1 or chunk.__pydantic_extra__:
+    if len(chunk.choices) != 1 or chunk.__pydantic_extra__ or not chunk.__pydantic_fields_set__ <= _PLAIN:
         return None
     choice = chunk.choices[0]
     delta = choice.delta
@@ -81,6 +89,15 @@ def _only_text(chunk: ModelResponseChunk) -> str | None:
         return None
     told = [name for name in delta.__pydantic_fields_set__ if getattr(delta, name) is not None]
     return told[0] if len(told) == 1 and told[0] in ("content", "reasoning_content") else None
+
+
+def _read(text: str) -> str:
+    """What stands between the quotes of a JSON string; "" for what is no such text, but ends it, say."""
+    try:
+        value = load_json(f'"{text}"')
+    except ValueError:
+        return ""
+    return value if isinstance(value, str) else ""
 
 
 def _text_of(data: str, name: str) -> object:

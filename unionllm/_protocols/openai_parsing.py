@@ -176,6 +176,7 @@ class OpenAIChunkParser:
         alike = self._likeness.chunk(event.data)
         if alike is not None:
             return (alike,)
+        self._likeness.forget()
         try:
             return self._read(event)
         except ODD_SHAPES:

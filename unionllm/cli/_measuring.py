@@ -75,7 +75,8 @@ def prepare(calls: Sequence[Measured], messages: Sequence[Mapping[str, Any]], pa
     """Import what the calls need, which takes up to seconds and would count as the first one's time."""
     # pydantic and the models of answers
     from .. import _finish, _stream, schema  # noqa: F401  # pyright: ignore[reportUnusedImport]
-    from .._calling import Call, arguments, shared_transports
+    from .._arguments import arguments
+    from .._calling import Call, shared_transports
 
     shared_transports()
     for call in calls:

@@ -13,7 +13,8 @@ async def stop_accepting(listener: socket.socket) -> None:
     Closing the server at once would leave them behind: asyncio cannot attach them to a server that has been closed, and
     forgets to close them.
     """
-    with suppress(NotImplementedError):  # Windows, whose loop cancels the accepting itself
+    # On Windows the loop cancels the accepting itself; and the listener may be closed already.
+    with suppress(NotImplementedError, ValueError):
         asyncio.get_running_loop().remove_reader(listener)
     for _ in range(3):  # the task of an accepted connection, its transport, its protocol
         await asyncio.sleep(0)
