@@ -332,8 +332,8 @@ def test_stopping_closes_connections_that_came_a_moment_before() -> None:
         server.stop()
         for client in clients:
             client.close()
-        del server
-        gc.collect()  # pytest makes an error of what the collector finds open
+    del server
+    gc.collect()  # pytest makes an error of what the collector finds open
 
 
 def test_it_starts_once_stops_twice_and_frees_its_port() -> None:
