@@ -1,7 +1,8 @@
 """Ask every question, and write docs/benchmarks.md and its Chinese twin: ``python benchmarks/run.py``.
 
-An hour on two cores. ``bash scripts/peers`` makes the clients' environments before; those that lack one are left out.
-``--quick`` takes sizes that tell nothing, to see that all of it runs; ``--into DIR`` writes elsewhere.
+An hour or two on two cores. ``bash scripts/peers`` makes the clients' environments before; those that lack one are
+left out. ``--brief`` leaves the slowest clients out of the longest questions, and takes half an hour; ``--quick`` takes
+sizes that tell nothing, to see that all of it runs; ``--into DIR`` writes elsewhere.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
     "installation": (),
     "bridge": ("--rounds", "2", "--calls", "2", "--chunks", "10"),
 }
+
+#: Clients that take minutes for a round of these questions.
+SLOW = ("litellm", "any-llm-sdk", "langchain-openai", "pydantic-ai-slim", "unionllm-0.3.0")
+LONG = ("chunks", "many_streams", "memory")
 
 _SHOWN = ("httpx", "httpcore", "pydantic", "openai", "litellm", "aiohttp", "httpx-aiohttp", "requests")
 _VERSIONS = (
@@ -138,15 +143,16 @@ def page(template: str, told: list[tuple[str, dict[str, Any]]], facts: dict[str,
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--brief", action="store_true", help="the slowest clients are not asked the longest questions")
     parser.add_argument("--into", type=Path, default=ROOT / "docs")
     parser.add_argument("--ways", nargs="+", choices=list(WAYS))
     parser.add_argument("--rounds", type=int, help="of all questions but memory and installation")
     given = parser.parse_args()
-    chosen = ("--ways", *given.ways) if given.ways else ()
     told: list[tuple[str, dict[str, Any]]] = []
     for script, quick in QUESTIONS.items():
         print(f"{script} …", file=sys.stderr, flush=True)
-        options = chosen if script != "bridge" else ()
+        asked = [name for name in given.ways or available() if not (given.brief and script in LONG and name in SLOW)]
+        options = ("--ways", *asked) if asked and script != "bridge" else ()
         if given.rounds and script not in ("memory", "installation"):
             options = (*options, "--rounds", str(given.rounds))
         told += tables(ask(script, (*(quick if given.quick else ()), *options)))
@@ -160,6 +166,7 @@ def main() -> None:
         "noise": f"{noise(results):.0f}",
         "versions": versions(),
         "verdicts": verdicts(results),
+        "left_out": ", ".join(WAYS[name].name for name in SLOW if given.brief and name in available()) or "–",
     }
     for template, name, chinese in (
         ("page.md", "benchmarks.md", False),
