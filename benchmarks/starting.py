@@ -29,7 +29,7 @@ def _started(name: str, program: str, expected: str = "") -> Callable[[], Row]:
     def run() -> Row:
         before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         done = subprocess.run(
-            command, env=environment(), capture_output=True, encoding="utf-8", check=False, cwd=os.sep
+            command, env=environment(with_tls=False), capture_output=True, encoding="utf-8", check=False, cwd=os.sep
         )
         wall, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
         if done.returncode or expected not in done.stdout:

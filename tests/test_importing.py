@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from replies import answer, arguments, stream
+from server import ScriptedServer
 
 import unionllm
 
@@ -108,7 +111,36 @@ except KeyboardInterrupt as error:
 def test_a_first_call_that_is_interrupted_while_it_imports_shows_no_key(call: str) -> None:
     """The HTTP library takes a while to load, and that is when somebody presses Ctrl-C."""
     done = subprocess.run(
-        [sys.executable, "-c", _FIRST_CALL, call, "httpx"], capture_output=True, encoding="utf-8", check=False
+        [sys.executable, "-c", _FIRST_CALL, call, "httpcore"], capture_output=True, encoding="utf-8", check=False
     )
 
     assert done.stdout.split() == ["interrupted", "True", "False"], done.stderr
+
+
+_CALLS = """
+import json, sys
+from unionllm import unionchat
+arguments = json.loads(sys.argv[1])
+text = unionchat(**arguments).choices[0].message.content
+text += "".join(unionchat(**arguments, stream=True).text())
+print(json.dumps([text, [name for name in ("httpx", "urllib.request", "asyncio", "litellm") if name in sys.modules]]))
+"""
+
+
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="there the system may name a proxy, too")
+def test_blocking_calls_load_no_library_that_they_do_not_use(server: ScriptedServer) -> None:
+    """They would be a third of what the first answer of a script costs."""
+    # Whom not to send through a proxy names none.
+    environ = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    server.reply(json=answer("你好"))
+    server.reply(sse=stream("再", "见"))
+
+    done = subprocess.run(
+        [sys.executable, "-c", _CALLS, json.dumps(arguments(server))],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        env={**environ, "NO_PROXY": "*"},
+    )
+
+    assert json.loads(done.stdout or "[]") == ["你好再见", []], done.stderr

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import ssl
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -87,6 +89,18 @@ def test_a_certificate_of_nobody_known_is_refused_before_the_key_is_sent(vendor:
 def test_an_authority_of_the_users_own_is_trusted(vendor: Any, ask: Ask) -> None:
     assert ask(f"https://127.0.0.1:{vendor.port}") == "你好你好"
     assert {headers["authorization"] for headers in vendor.seen} == {f"Bearer {KEY}"}
+
+
+@both
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="names of such files are what openssl rehash makes of them")
+def test_a_folder_of_authorities_is_trusted(
+    authority: Authority, vendor: Any, ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(authority.file, tmp_path / "ours.pem")
+    subprocess.run(["openssl", "rehash", str(tmp_path)], capture_output=True, check=True)
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+
+    assert ask(f"https://127.0.0.1:{vendor.port}") == "你好你好"
 
 
 @both

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from replies import MESSAGES
 
-from unionllm import AuthenticationError
+from unionllm import AuthenticationError, providers
 from unionllm._call import NativeBackend
 from unionllm._protocols.openai_compatible import OpenAICompatible
 from unionllm._routes import build_route
+from unionllm._ways import PLAIN, take_apart
 from unionllm._wire import HttpReply
 
 _STEP, _STEP_INTL = "https://api.stepfun.com", "https://api.stepfun.ai"
@@ -72,3 +76,45 @@ def test_a_refused_key_of_stepfun_names_both_hosts() -> None:
 
     with pytest.raises(AuthenticationError, match=r"api\.stepfun\.com refused the key.*api\.stepfun\.ai"):
         adapter.to_response(chat, reply)
+
+
+_PARTS = st.lists(st.sampled_from(["", " ", "v1", "chat", "..", ".", "a.b", ".x", "~", "%2F", "%7e", "é", ":", "@"]))
+_PLAIN_HOSTS = ["api.deepseek.com", "localhost", "127.0.0.1", "-", "xn--mnchen-3ya.de", "9.example"]
+_ODD_HOSTS = [
+    "10.0.0.1",
+    "1.2.3",
+    "[::1]",
+    "API.host",
+    "a_b.com",
+    "münchen.de",
+    "u:p@host",
+    "a..b",
+    "example.9",
+    "host.",
+]
+_HOSTS = st.sampled_from([*_PLAIN_HOSTS, *_ODD_HOSTS])
+_PORTS = st.sampled_from(["", ":80", ":443", ":8080", ":", ":0", ":080", ":65536"])
+_SCHEMES = st.sampled_from(["http", "https", "HTTP", "ftp"])
+
+
+@given(scheme=_SCHEMES, host=_HOSTS, port=_PORTS, parts=_PARTS, query=st.booleans())
+def test_an_address_is_read_as_httpx_reads_it(scheme: str, host: str, port: str, parts: list[str], query: bool) -> None:
+    """Plain ones are read by us, which must make no difference but in what it costs."""
+    text = f"{scheme}://{host}{port}/{'/'.join(parts)}{'?sign=x%20y' if query else ''}"
+    try:
+        theirs = httpx.URL(text)
+    except httpx.InvalidURL:
+        with pytest.raises(httpx.InvalidURL):
+            take_apart(text)
+        return
+
+    ours = take_apart(text)
+
+    assert ours[:3] == (theirs.scheme, theirs.raw_host.decode(), theirs.port)
+    assert ours[3:] == (theirs.netloc.decode(), theirs.raw_path.decode())
+
+
+@pytest.mark.parametrize("entry", [one["base_url"] for one in providers()])
+def test_every_vendors_own_address_is_a_plain_one(entry: str) -> None:
+    """So that no call to it has to load httpx."""
+    assert not entry or "{" in entry or PLAIN.fullmatch(f"{entry.replace('wss:', 'https:')}/chat/completions")

@@ -106,7 +106,7 @@ def test_a_stop_word_that_is_too_long_is_left_out_and_told(server: ScriptedServe
 def test_rules_about_length_leave_what_has_none() -> None:
     params = {"stop": [1, "ab", "abc"], "user_id": 7}
 
-    assert [change.action for change in AtMost(name="stop", count=3, size=2).apply(params, "m")] == ["clamped"]
+    assert [change.action for change in AtMost(name="stop", most=3, size=2).apply(params, "m")] == ["clamped"]
     assert list(Length(name="user_id", low=2, high=3).apply(params, "m")) == []
     assert params == {"stop": [1, "ab"], "user_id": 7}
 

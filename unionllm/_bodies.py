@@ -13,9 +13,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
-
-from ._lines import NETWORK_ERRORS
+from ._lines import WIRE_ERRORS
 
 
 class _Here(threading.local):
@@ -36,7 +34,7 @@ class _Held:
         self._stream = stream
 
     def close(self) -> None:
-        with contextlib.suppress(*NETWORK_ERRORS):
+        with contextlib.suppress(*WIRE_ERRORS):
             self._stream.close()
 
 
@@ -81,7 +79,7 @@ class Bodies:
             held.close()
 
 
-class PooledBody(httpx.SyncByteStream):
+class PooledBody:
     """The body of one reply, read once."""
 
     def __init__(self, bodies: Bodies, stream: Any) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from ._framing import MAX_EVENT_BYTES
 from ._log import logger
@@ -71,8 +70,7 @@ class NativeBackend:
         return (yield from ask(ready))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class Route(NamedTuple):
     """One way to get the call answered."""
 
     backend: Backend

@@ -6,7 +6,6 @@ import array
 import base64
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from . import _registry
@@ -53,14 +52,14 @@ def build_embedding_route(given: Mapping[str, Any], environ: Mapping[str, str]) 
     if found is None:
         from ._litellm_embeddings import LiteLLMEmbeddings
 
-        return replace(route, backend=LiteLLMEmbeddings(texts))
+        return route._replace(backend=LiteLLMEmbeddings(texts))
     facts = found.adapter.spec.embeddings
     if facts is None:
         offered = ", ".join(name for name in _registry.native_names() if _offers(name))
         raise ProviderError(f"{route.chat.provider} offers no embeddings. These do: {offered}; others go to LiteLLM.")
     adapter: Any
     adapter, chat = found.adapter.for_embeddings(route.chat)
-    return replace(route, chat=chat, backend=NativeEmbeddings(adapter, facts, texts))
+    return route._replace(chat=chat, backend=NativeEmbeddings(adapter, facts, texts))
 
 
 def _offers(name: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 
 
@@ -12,6 +11,8 @@ def never_free(value: object) -> None:
     For what a forked child inherits: its copies of sockets and servers belong to threads and peers of the parent, and
     finalising them would wait for the former or confuse the latter.
     """
+    import ctypes
+
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(value))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import sys
 import threading
 import weakref
 from collections.abc import Generator
@@ -11,16 +12,13 @@ from contextvars import ContextVar
 from typing import Any
 
 import httpcore
-import httpx
 
+from ._inflate import CannotInflateError
 from ._timeouts import Deadline
 
-#: Everything that the HTTP libraries raise when the network or the peer misbehaves.
-NETWORK_ERRORS = (
-    httpx.TransportError,
-    httpx.DecodingError,
-    httpx.InvalidURL,
-    httpx.StreamError,
+#: Everything that our own connections raise when the network or the peer misbehaves.
+WIRE_ERRORS: tuple[type[Exception], ...] = (
+    CannotInflateError,
     httpcore.TimeoutException,
     httpcore.NetworkError,
     httpcore.ProtocolError,
@@ -28,6 +26,18 @@ NETWORK_ERRORS = (
     httpcore.UnsupportedProtocol,
     OSError,
 )
+
+
+def network_errors() -> tuple[type[Exception], ...]:
+    """The same, and what a caller's own client raises: for ``except``, which asks only once something was raised.
+
+    httpx is half of what the first call of a program would import, and only such clients, odd addresses and forms with
+    files need it. Where nobody has imported it, nothing of it was raised.
+    """
+    httpx = sys.modules.get("httpx")
+    if httpx is None:
+        return WIRE_ERRORS
+    return (*WIRE_ERRORS, httpx.TransportError, httpx.DecodingError, httpx.InvalidURL, httpx.StreamError)
 
 
 # A read may wait for the first token, for the next event, or for what is left of the total: which of them is only known
@@ -87,7 +97,7 @@ class Lines:
         """Around each read and write: after a hang-up, an error or an end of the data means that and nothing else."""
         try:
             yield
-        except NETWORK_ERRORS:
+        except WIRE_ERRORS:
             if not self.is_closed:
                 raise
         if self.is_closed:

@@ -10,21 +10,20 @@ import importlib.util
 import os
 import socket
 import ssl
-import urllib.request
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Literal
 
 import httpcore
-import httpx
 
 from ._bodies import Bodies, PooledBody
 from ._inflate import ACCEPTED
 from ._lines import AsyncTimedBackend, ClientClosedError, Lines, TimedBackend, latest_line, shut_down
-from ._proxies import missing_socks_extra, proxy_for
+from ._proxies import missing_socks_extra
 from ._replies import Reply
 from ._timeouts import Deadline
 from ._urls import host_of
-from ._wire import Headers, HttpRequest, Secret
+from ._ways import Address, Ways
+from ._wire import Headers, HttpRequest
 from .exceptions import (
     APIConnectionError,
     APIError,
@@ -35,26 +34,28 @@ from .exceptions import (
 )
 
 if TYPE_CHECKING:
+    import httpx
+
     from ._aiohttp import AiohttpConnections
 
 _IDLE_CONNECTIONS = 20
 _IDLE_SECONDS = 60.0
 
-#: How many addresses are remembered, and how many answers to which proxy is theirs.
-_KNOWN = 64
-
-_PROXY_VARIABLES = tuple(
-    case(f"{name}_proxy") for name in ("http", "https", "all", "no") for case in (str.lower, str.upper)
-)
-
 
 @functools.cache
 def _tls() -> ssl.SSLContext:
-    # Reading the certificates costs some 30 ms: once a process, and only when a call needs TLS.
-    return httpx.create_ssl_context()
+    # Reading the certificates costs some 30 ms: once a process, and only when a call needs TLS. Whom to trust is found
+    # out as httpx does.
+    if file := os.environ.get("SSL_CERT_FILE"):
+        return ssl.create_default_context(cafile=file)
+    if folder := os.environ.get("SSL_CERT_DIR"):
+        return ssl.create_default_context(capath=folder)
+    import certifi
+
+    return ssl.create_default_context(cafile=certifi.where())
 
 
-def _pool_options(address: _Address, proxy: str | None) -> dict[str, Any]:
+def _pool_options(address: Address, proxy: str | None) -> dict[str, Any]:
     options: dict[str, Any] = {
         "max_connections": None,
         "max_keepalive_connections": _IDLE_CONNECTIONS,
@@ -75,6 +76,8 @@ def _pool_options(address: _Address, proxy: str | None) -> dict[str, Any]:
 
 def _read_proxy(proxy: str) -> httpcore.Proxy | None:
     """The proxy as httpcore takes it; None if it is no address. Raises nothing: its frames would hold the password."""
+    import httpx
+
     try:
         given = httpx.Proxy(str(proxy))
         return httpcore.Proxy(str(given.url), auth=given.raw_auth)
@@ -82,56 +85,7 @@ def _read_proxy(proxy: str) -> httpcore.Proxy | None:
         return None
 
 
-class _Address:
-    """A URL, checked and taken apart once. It shows nothing of itself: it may be signed."""
-
-    __slots__ = ("host", "is_secure", "target", "text")
-
-    def __init__(self, url: str) -> None:
-        parsed = httpx.URL(url)
-        self.is_secure = parsed.scheme == "https"
-        self.host = parsed.netloc.decode("ascii")
-        self.text = Secret(f"{parsed.scheme}://{self.host}{parsed.raw_path.decode('ascii')}")
-        self.target = httpcore.URL(
-            scheme=parsed.raw_scheme, host=parsed.raw_host, port=parsed.port, target=parsed.raw_path
-        )
-
-
-class _Ways:
-    """Where requests of one owner go, and through which proxy; both are found out once."""
-
-    def __init__(self) -> None:
-        self._addresses: dict[str, _Address] = {}
-        self._proxies: dict[tuple[str | None, ...], str | None] = {}
-
-    def address(self, url: str) -> _Address:
-        """The address of a request."""
-        found = self._addresses.get(url)
-        if found is None:
-            found = _Address(url)
-            # A query may be a signature, which comes once.
-            if "?" not in url:
-                self._addresses = {**self._addresses, url: found} if len(self._addresses) < _KNOWN else {url: found}
-        return found
-
-    def proxy(self, address: _Address) -> str | None:
-        """The proxy for it, as the environment says now, or the system's settings said first."""
-        # A proxy may be named with its password, which no traceback is to show.
-        named = (value and Secret(value) for value in map(os.environ.get, _PROXY_VARIABLES))
-        seen = (address.host, str(address.is_secure), *named)
-        known = self._proxies
-        if seen in known:
-            return known[seen]
-        found = proxy_for(
-            address.text, urllib.request.getproxies(), lambda host: bool(urllib.request.proxy_bypass(host))
-        )
-        found = None if found is None else Secret(found)
-        # Not emptied: other threads may be reading.
-        self._proxies = {**known, seen: found} if len(known) < _KNOWN else {seen: found}
-        return found
-
-
-def _headers(step: HttpRequest, address: _Address) -> Headers:
+def _headers(step: HttpRequest, address: Address) -> Headers:
     own = {"host": address.host, "accept-encoding": ACCEPTED, "user-agent": "unionllm"}
     headers = Headers({**own, **step.headers})
     if step.content is not None or step.method in ("POST", "PUT", "PATCH"):
@@ -139,7 +93,7 @@ def _headers(step: HttpRequest, address: _Address) -> Headers:
     return headers
 
 
-def _for_httpcore(step: HttpRequest, address: _Address, deadline: Deadline) -> httpcore.Request:
+def _for_httpcore(step: HttpRequest, address: Address, deadline: Deadline) -> httpcore.Request:
     limits = deadline.timeouts
     pool = deadline.shorten("pool", limits.pool)
     connect = deadline.shorten("connect", limits.connect)
@@ -168,25 +122,6 @@ class _AsyncBody:
         await finish(self._stream.aclose())
 
 
-def ask_at_every_read(response: httpx.Response, deadline: Deadline) -> None:
-    """Have the connection of a caller's own client ask the deadline, too, while this response is read.
-
-    Such a client took its limits when the request was sent. ``network_stream`` is the handle on the connection that
-    httpx offers; a transport without one keeps to the first limit.
-    """
-    stream = response.extensions.get("network_stream")
-    read: Any = getattr(stream, "read", None)
-    if read is not None and hasattr(stream, "__dict__"):
-        vars(stream)["read"] = lambda max_bytes, **_: read(max_bytes, deadline.read_seconds())
-
-
-def leave(response: Reply | httpx.Response) -> None:
-    """The connection belongs to its client again."""
-    stream = response.extensions.get("network_stream")
-    if hasattr(stream, "__dict__"):
-        vars(stream).pop("read", None)
-
-
 def hang_up(response: Reply | httpx.Response) -> None:
     """End the connection of a response that another thread is reading, which then sees the end of the stream."""
     stream = response.extensions.get("network_stream")
@@ -204,7 +139,7 @@ class Connections:
         self._pools: dict[tuple[bool, str | None], httpcore.ConnectionPool] = {}
         self._lines = Lines()
         self._bodies = Bodies()
-        self._ways = _Ways()
+        self._ways = Ways()
 
     def send(self, step: HttpRequest, deadline: Deadline) -> Reply:
         """Send the request and return when the reply's headers are here; the body is read from the reply."""
@@ -240,7 +175,7 @@ class AsyncConnections:
     def __init__(self) -> None:
         self._pools: dict[tuple[bool, str | None], httpcore.AsyncConnectionPool] = {}
         self._lines = Lines()
-        self._ways = _Ways()
+        self._ways = Ways()
         self._direct: AiohttpConnections | None = None
 
     async def send(self, step: HttpRequest, deadline: Deadline, *, is_handshake: bool = False) -> Reply:
@@ -277,7 +212,7 @@ class AsyncConnections:
             raise steps.cancelled
         return Reply(reply.status, reply.headers, _AsyncBody(reply.stream), reply.extensions)
 
-    async def _send_directly(self, step: HttpRequest, address: _Address, deadline: Deadline) -> Reply:
+    async def _send_directly(self, step: HttpRequest, address: Address, deadline: Deadline) -> Reply:
         if self._direct is None:
             from ._aiohttp import AiohttpConnections
 
@@ -316,9 +251,9 @@ def translate(
     timeout = _timeout_error(error, deadline, place)
     if timeout is not None:
         return timeout
-    if isinstance(error, httpx.DecodingError):
+    if type(error).__name__ in ("CannotInflateError", "DecodingError"):
         return APIResponseError(f"{place} answered with a compressed body that cannot be read ({text}).")
-    if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol, httpcore.UnsupportedProtocol)):
+    if type(error).__name__ in ("InvalidURL", "UnsupportedProtocol"):
         return BadRequestError(f"{place!r} is no address that can be called ({text}). Check base_url.")
     if part == "body":
         message = f"the answer of {place} was cut short ({text}). Ask again; a retry may be billed twice."

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .exceptions import ProviderError
 
@@ -18,12 +16,11 @@ if TYPE_CHECKING:
 ENTRY_POINT_GROUP = "unionllm.providers"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A row of the table: the module, what else people type, and the region that such a name implies."""
 
     module: str
-    aliases: Mapping[str, str | None] = field(default_factory=dict)
+    aliases: Mapping[str, str | None] = MappingProxyType({})
 
 
 def _names(*names: str, **implied: str) -> Mapping[str, str | None]:
@@ -109,8 +106,7 @@ PROVIDERS: Mapping[str, Entry] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A native provider: its adapter, and the region that the name used for it implies."""
 
     adapter: Adapter
@@ -135,6 +131,8 @@ def native_names() -> list[str]:
 
 def near_names(name: str, others: Iterable[str] = ()) -> list[str]:
     """Known names that look like a mistyped one, nearest first."""
+    import difflib
+
     aliases = [alias for entry in PROVIDERS.values() for alias in entry.aliases]
     known = dict.fromkeys([*native_names(), *aliases, *others])
     return difflib.get_close_matches(name.strip().lower(), known, n=3, cutoff=0.6)

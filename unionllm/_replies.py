@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
+from ._inflate import PIECE_BYTES, inflater_for
 
-from ._inflate import PIECE_BYTES, CannotInflateError, Inflater, inflater_for
+if TYPE_CHECKING:
+    import httpx
 
 
 class Reply:
@@ -55,37 +56,25 @@ class Reply:
         await self._body.aclose()
 
 
-def _inflater(response: Reply | httpx.Response) -> Inflater | None:
-    try:
-        return inflater_for(response.headers.get("content-encoding", ""))
-    except CannotInflateError as error:
-        raise httpx.DecodingError(str(error)) from None
-
-
-def _inflated(inflater: Inflater, data: bytes) -> Iterator[bytes]:
-    try:
-        yield from inflater.feed(data)
-    except CannotInflateError as error:
-        raise httpx.DecodingError(str(error)) from None
-
-
 def iter_pieces(response: Reply | httpx.Response) -> Iterator[bytes]:
-    """The body as it arrives, without its compression, in pieces of a bounded size."""
-    if (
-        isinstance(response, httpx.Response) and response.is_stream_consumed
-    ):  # a hook of a caller's own client has read it
+    """The body as it arrives, without its compression, in pieces of a bounded size.
+
+    Raises:
+        CannotInflateError: it is compressed in a way that we do not know, or wrongly; also while it is iterated over.
+    """
+    if not isinstance(response, Reply) and response.is_stream_consumed:  # a hook of a caller's own client has read it
         return response.iter_bytes(PIECE_BYTES)
-    inflater = _inflater(response)
+    inflater = inflater_for(response.headers.get("content-encoding", ""))
     if inflater is None:
         return response.iter_raw()
-    return (piece for data in response.iter_raw() for piece in _inflated(inflater, data))
+    return (piece for data in response.iter_raw() for piece in inflater.feed(data))
 
 
 def aiter_pieces(response: Reply | httpx.Response) -> AsyncIterator[bytes]:
     """The same for one event loop."""
-    if isinstance(response, httpx.Response) and response.is_stream_consumed:
+    if not isinstance(response, Reply) and response.is_stream_consumed:
         return response.aiter_bytes(PIECE_BYTES)
-    inflater = _inflater(response)
+    inflater = inflater_for(response.headers.get("content-encoding", ""))
     if inflater is None:
         return response.aiter_raw()
-    return (piece async for data in response.aiter_raw() for piece in _inflated(inflater, data))
+    return (piece async for data in response.aiter_raw() for piece in inflater.feed(data))

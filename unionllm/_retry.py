@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import math
 import random
 from collections.abc import Callable, Mapping
@@ -65,6 +64,8 @@ def parse_retry_after(headers: Mapping[str, str], now: float) -> float | None:
     if seconds is None and value.endswith("s"):
         seconds = _number(value[:-1])
     if seconds is None and value:
+        import email.utils  # rarely needed, and it costs a program's first call 4 ms
+
         try:
             seconds = email.utils.parsedate_to_datetime(value).timestamp() - now
         except (ValueError, TypeError, OverflowError):

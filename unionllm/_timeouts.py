@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from ._framing import MAX_EVENT_BYTES
 from .exceptions import APITimeoutError, BadRequestError
@@ -21,8 +20,7 @@ DRAIN_SECONDS = 0.05
 LINGER_SECONDS = 3.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
+class Timeouts(NamedTuple):
     """Limits in seconds; None means no limit.
 
     ``connect``: TCP and TLS; the handshake of a WebSocket may take as long again. ``write``: sending one piece of the
@@ -61,12 +59,11 @@ class Timeouts:
             given = {**limits, "first_token": read, "idle": read}
         if not isinstance(given, Mapping):
             raise BadRequestError(f"timeout={given!r} is neither seconds nor a mapping of limits in seconds.")
-        names = [field.name for field in fields(cls)]
-        unknown = [name for name in given if name not in names]
+        unknown = [name for name in given if name not in cls._fields]
         if unknown:
-            raise BadRequestError(f"timeout has no limit {unknown[0]!r}; it takes {', '.join(names)}.")
-        return replace(
-            _defaults(first_token), **{name: _check(f"timeout[{name!r}]", value) for name, value in given.items()}
+            raise BadRequestError(f"timeout has no limit {unknown[0]!r}; it takes {', '.join(cls._fields)}.")
+        return _defaults(first_token)._replace(
+            **{name: _check(f"timeout[{name!r}]", value) for name, value in given.items()}
         )
 
 

@@ -11,35 +11,28 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import AsyncGenerator, Generator
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-import httpx
-
-from ._inflate import ACCEPTED
 from ._join import Joiner
-from ._lines import NETWORK_ERRORS
+from ._lines import network_errors
 from ._log import Shown, logger
-from ._network import (
-    AsyncConnections,
-    Connections,
-    ask_at_every_read,
-    hang_up,
-    leave,
-    translate,
-)
+from ._network import AsyncConnections, Connections, hang_up, translate
 from ._opened import AsyncOpened, Opened, agiven, given
+from ._own_client import ask_at_every_read, checked, leave, request_for
 from ._reader import Body, StreamReader
 from ._replies import Reply, aiter_pieces, iter_pieces
 from ._timeouts import Deadline
 from ._urls import place_of
 from ._websocket import Conversation, abegin, begin, refuse_client
 from ._wire import Flow, HttpReply, HttpRequest, OpenStream, Perform, Step, Wait, WebSocketRequest
-from .exceptions import APIError, APIResponseError, APITimeoutError, ProviderError
+from .exceptions import APIError, APIResponseError, APITimeoutError
 from .schema import ModelResponse, ModelResponseChunk
 
+if TYPE_CHECKING:
+    import httpx
+
 T = TypeVar("T")
-AnyReply: TypeAlias = Reply | httpx.Response
-AnyClient = TypeVar("AnyClient", httpx.Client | None, httpx.AsyncClient | None)
+AnyReply: TypeAlias = "Reply | httpx.Response"
 
 #: The status of a handshake that made a WebSocket of the connection.
 _SWITCHED = 101
@@ -49,19 +42,6 @@ def _begin_request(step: HttpRequest, deadline: Deadline) -> None:
     deadline.request_started()
     if logger.isEnabledFor(logging.DEBUG):
         logger.debug("-> %s %s %s", step.method, place_of(step.url), Shown(step.content, step.secrets))
-
-
-def _for_client(step: HttpRequest, deadline: Deadline, client: httpx.Client | httpx.AsyncClient) -> httpx.Request:
-    limits = deadline.timeouts
-    # A caller's own client adds its headers, and gets plain seconds: only our connections ask at every read.
-    timeout = httpx.Timeout(
-        pool=deadline.shorten("pool", limits.pool),
-        connect=deadline.shorten("connect", limits.connect),
-        read=deadline.shorten("first token", limits.first_token),
-        write=deadline.write_seconds(),
-    )
-    own = {"accept-encoding": ACCEPTED, **step.headers}
-    return client.build_request(step.method, step.url, headers=own, content=step.content, timeout=timeout)
 
 
 def _lower_case(response: AnyReply) -> dict[str, str]:
@@ -132,12 +112,6 @@ def _joined(joiner: Joiner) -> ModelResponse:
     return response
 
 
-def _open_one(http_client: AnyClient) -> AnyClient:
-    if http_client is not None and http_client.is_closed:
-        raise ProviderError("http_client has been closed. Make the call before closing it.")
-    return http_client
-
-
 class SyncTransport:
     """Runs flows with blocking calls. Safe to use from many threads.
 
@@ -146,9 +120,7 @@ class SyncTransport:
     """
 
     def __init__(self, http_client: httpx.Client | None = None) -> None:
-        if http_client is not None and not isinstance(http_client, httpx.Client):
-            raise ProviderError("http_client must be an httpx.Client here; an httpx.AsyncClient serves async calls.")
-        self._client = _open_one(http_client)
+        self._client = checked(http_client, "Client", "an httpx.AsyncClient serves async calls")
         self._connections = Connections()
 
     def run(self, flow: Flow[T], deadline: Deadline) -> T:
@@ -200,10 +172,10 @@ class SyncTransport:
             if self._client is None:
                 return self._connections.send(step, deadline)
             # The request is in no variable: its URL may be signed, and whoever reports an error may show them.
-            response = self._client.send(_for_client(step, deadline, self._client), stream=True, follow_redirects=False)
+            response = self._client.send(request_for(step, deadline, self._client), stream=True, follow_redirects=False)
             ask_at_every_read(response, deadline)
             return response
-        except NETWORK_ERRORS as error:
+        except network_errors() as error:
             failure = translate(error, deadline, step.url)
         except BaseException as error:  # noqa: BLE001  # it is raised again
             # A cancellation, or Ctrl-C: frames of the HTTP library hold the headers, and so the key, for all to see.
@@ -218,7 +190,7 @@ class SyncTransport:
                 if not body.add(data):
                     break
             return body.content()
-        except NETWORK_ERRORS as error:
+        except network_errors() as error:
             failure = translate(error, deadline, step.url, part="body")
         finally:
             leave(response)
@@ -246,7 +218,7 @@ class SyncTransport:
                 yield from reader.feed(data)
                 if reader.may_end and _is_read(reader, deadline, is_reusable=is_reusable):
                     break
-        except NETWORK_ERRORS as error:
+        except network_errors() as error:
             reader.failure = _broken_stream(error, deadline, request.url, reader)
         except APIError as error:
             reader.failure = error.with_traceback(None)
@@ -268,9 +240,7 @@ class AsyncTransport:
     """
 
     def __init__(self, http_client: httpx.AsyncClient | None = None) -> None:
-        if http_client is not None and not isinstance(http_client, httpx.AsyncClient):
-            raise ProviderError("http_client must be an httpx.AsyncClient here; an httpx.Client serves sync calls.")
-        self._client = _open_one(http_client)
+        self._client = checked(http_client, "AsyncClient", "an httpx.Client serves sync calls")
         self._connections = AsyncConnections()
 
     async def run(self, flow: Flow[T], deadline: Deadline) -> T:
@@ -325,11 +295,11 @@ class AsyncTransport:
                 return await self._connections.send(step, deadline, is_handshake=is_handshake)
             # The request is in no variable: its URL may be signed, and whoever reports an error may show them.
             response = await self._client.send(
-                _for_client(step, deadline, self._client), stream=True, follow_redirects=False
+                request_for(step, deadline, self._client), stream=True, follow_redirects=False
             )
             ask_at_every_read(response, deadline)
             return response
-        except NETWORK_ERRORS as error:
+        except network_errors() as error:
             failure = translate(error, deadline, step.url)
         except BaseException as error:  # noqa: BLE001  # it is raised again
             # A cancellation, or Ctrl-C: frames of the HTTP library hold the headers, and so the key, for all to see.
@@ -344,7 +314,7 @@ class AsyncTransport:
                 if not body.add(data):
                     break
             return body.content()
-        except NETWORK_ERRORS as error:
+        except network_errors() as error:
             failure = translate(error, deadline, step.url, part="body")
         finally:
             leave(response)
@@ -377,7 +347,7 @@ class AsyncTransport:
                     yield chunk
                 if reader.may_end and _is_read(reader, deadline, is_reusable=is_reusable):
                     break
-        except NETWORK_ERRORS as error:
+        except network_errors() as error:
             reader.failure = _broken_stream(error, deadline, request.url, reader)
         except APIError as error:
             reader.failure = error.with_traceback(None)

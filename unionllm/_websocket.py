@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ._framing import MAX_EVENT_BYTES, too_large
-from ._lines import NETWORK_ERRORS
+from ._lines import WIRE_ERRORS
 from ._log import Shown, logger, redact
 from ._network import translate
 from ._replies import Reply
@@ -175,7 +175,7 @@ def begin(response: Reply, conversation: Conversation, deadline: Deadline, is_ov
         begun = Reply(
             101, response.raw_headers, _Messages(response, conversation, deadline, is_over), response.extensions
         )
-    except NETWORK_ERRORS as error:
+    except WIRE_ERRORS as error:
         failure = translate(error, deadline, conversation.handshake.url)
     finally:
         if begun is None:
@@ -194,7 +194,7 @@ async def abegin(response: Reply, conversation: Conversation, deadline: Deadline
         begun = Reply(
             101, response.raw_headers, _AsyncMessages(response, conversation, deadline, is_over), response.extensions
         )
-    except NETWORK_ERRORS as error:
+    except WIRE_ERRORS as error:
         failure = translate(error, deadline, conversation.handshake.url)
     finally:
         if begun is None:
@@ -229,7 +229,7 @@ class _Messages(_Base):
     def close(self) -> None:
         try:
             if self._is_over():
-                with suppress(*NETWORK_ERRORS):
+                with suppress(*WIRE_ERRORS):
                     self._stream.write(self._conversation.close(), _CLOSING_SECONDS)
         finally:
             self._response.close()
@@ -250,7 +250,7 @@ class _AsyncMessages(_Base):
     async def aclose(self) -> None:
         try:
             if self._is_over():
-                with suppress(*NETWORK_ERRORS):
+                with suppress(*WIRE_ERRORS):
                     await self._stream.write(self._conversation.close(), _CLOSING_SECONDS)
         finally:
             await self._response.aclose()

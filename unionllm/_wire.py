@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from ._urls import place_of
 
@@ -148,8 +148,7 @@ class ChunkParser(Protocol):
         """Chunks held back until the end. Raises StreamInterruptedError if the vendor had not finished."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenStream:
+class OpenStream(NamedTuple):
     """Send the request, hand a refusal to the parser, and keep the connection open for the events.
 
     With ``join`` the events are read to their end and the result is one ``ModelResponse``, for models that only stream.
@@ -160,15 +159,13 @@ class OpenStream:
     join: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wait:
+class Wait(NamedTuple):
     """Do nothing for so many seconds."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Perform:
+class Perform(NamedTuple):
     """Work that only other code can do (start a model server, call LiteLLM).
 
     ``call`` serves sync calls. ``acall`` serves async ones; without it ``call`` runs in a worker thread.

@@ -114,7 +114,7 @@ class _LaneCall(Call):
                 hear=hear,
                 leaves_limits=not self.given.get("fallbacks"),
             )
-            return replace(route, retries=policy)
+            return route._replace(retries=policy)
 
         return build_heard
 

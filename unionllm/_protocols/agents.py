@@ -74,7 +74,7 @@ class Agent(JSONVendor):
             return facts
         unknown = (r"(?![45]\d\d$).+", means.BAD_REQUEST)
         codes = frozen({**COMMON_CODES, **facts.codes})
-        return replace(facts, codes=codes, code_patterns=(*facts.code_patterns, unknown))
+        return facts._replace(codes=codes, code_patterns=(*facts.code_patterns, unknown))
 
     # What the platform is asked.
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 from urllib.parse import urlsplit
 
 from .._urls import host_of
@@ -39,8 +39,7 @@ def frozen(table: Mapping[K, V] | None = None) -> Mapping[K, V]:
     return MappingProxyType(dict(table or {}))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credential:
+class Credential(NamedTuple):
     """One thing that a vendor wants to know who is calling.
 
     Args:
@@ -61,8 +60,7 @@ class Credential:
     looks_like: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Region:
+class Region(NamedTuple):
     """One of a vendor's platforms; keys of one console are strangers to the others.
 
     Its host may hold one ``{name}``, for platforms that give every customer a host.
@@ -77,8 +75,7 @@ class Region:
     env: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorRule:
+class ErrorRule(NamedTuple):
     """What a vendor's error code means.
 
     Args:
@@ -91,8 +88,7 @@ class ErrorRule:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorFacts:
+class ErrorFacts(NamedTuple):
     """How a vendor says no.
 
     Args:
@@ -107,19 +103,18 @@ class ErrorFacts:
         request_id_fields: members of an error's body that hold it, where no header does.
     """
 
-    codes: Mapping[str, ErrorRule] = field(default_factory=frozen)
+    codes: Mapping[str, ErrorRule] = frozen()
     code_patterns: tuple[tuple[str, ErrorRule], ...] = ()
     code_in_text: str | None = None
     texts: tuple[tuple[str, ErrorRule], ...] = ()
-    statuses: Mapping[int, ErrorRule] = field(default_factory=frozen)
+    statuses: Mapping[int, ErrorRule] = frozen()
     request_id_headers: tuple[str, ...] = ("x-request-id", "request-id", "x-trace-id")
-    retired: Mapping[str, str] = field(default_factory=frozen)
+    retired: Mapping[str, str] = frozen()
     sure_codes: str | None = None
     request_id_fields: tuple[str, ...] = ("request_id",)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EmbeddingFacts:
+class EmbeddingFacts(NamedTuple):
     """What a vendor takes of texts to embed.
 
     Args:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from ..exceptions import BadRequestError
 from ..schema import Adaptation
@@ -18,8 +17,7 @@ _ANSWER_ONLY = ("annotations", "audio", "refusal", "logprobs", "function_call", 
 PartRule = Callable[[JSONObject, str], JSONObject]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageFacts:
+class MessageFacts(NamedTuple):
     """What a vendor wants of messages.
 
     Args:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeGuard
+from typing import Any, NamedTuple, Protocol, TypeGuard
 
 from ..exceptions import BadRequestError
 from ..schema import Adaptation
@@ -29,8 +28,7 @@ def adaptation(parameter: str, action: str, given: Any, sent: Any, reason: str) 
     return Adaptation(parameter=parameter, action=action, given=given, sent=sent, reason=reason)
 
 
-@dataclass(frozen=True, slots=True)
-class Rename:
+class Rename(NamedTuple):
     """The vendor knows the parameter by another name, on ``models``. If both are given, the vendor's own name wins."""
 
     old: str
@@ -48,8 +46,7 @@ class Rename:
         return [adaptation(self.old, "renamed", self.old, self.new, f"the vendor calls it {self.new}")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drop:
+class Drop(NamedTuple):
     """The vendor refuses or ignores these parameters, on models that match ``models`` (all by default)."""
 
     names: tuple[str, ...]
@@ -64,8 +61,7 @@ class Drop:
         return [adaptation(name, "dropped", params.pop(name), None, self.reason) for name in found]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clamp:
+class Clamp(NamedTuple):
     """The vendor takes a number within bounds only."""
 
     name: str
@@ -85,8 +81,7 @@ class Clamp:
         return [adaptation(self.name, "clamped", given, sent, f"the vendor takes {bounds}")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Only:
+class Only(NamedTuple):
     """The vendor takes some values only; any other one is replaced by ``instead`` (None: left out)."""
 
     name: str
@@ -107,8 +102,7 @@ class Only:
         return [adaptation(self.name, "replaced", given, self.instead, reason)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AtMost:
+class AtMost(NamedTuple):
     """The vendor takes a list with so many entries at most; the first ones are kept. A single value becomes a list.
 
     Args:
@@ -117,7 +111,7 @@ class AtMost:
     """
 
     name: str
-    count: int
+    most: int
     size: int | None = None
     length: int | None = None
 
@@ -127,11 +121,11 @@ class AtMost:
         if not isinstance(given, (str, list, tuple)):
             return []
         entries = [given] if isinstance(given, str) else list(given)
-        params[self.name] = sent = [entry for entry in entries if self._fits(entry)][: self.count]
+        params[self.name] = sent = [entry for entry in entries if self._fits(entry)][: self.most]
         if len(sent) == len(entries):
             return []
         limit = f"{self.size} bytes" if self.size else f"{self.length} characters" if self.length else ""
-        reason = f"the vendor takes {self.count} at most" + (f", of {limit} each" if limit else "")
+        reason = f"the vendor takes {self.most} at most" + (f", of {limit} each" if limit else "")
         if not sent:
             del params[self.name]
             return [adaptation(self.name, "dropped", entries, None, reason)]
@@ -145,8 +139,7 @@ class AtMost:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Length:
+class Length(NamedTuple):
     """The vendor takes a text of so many characters; a shorter or longer one is left out.
 
     Args:
@@ -170,7 +163,6 @@ class Length:
         return [adaptation(self.name, "dropped", params.pop(self.name), None, reason)]
 
 
-@dataclass(frozen=True, slots=True)
 class NoneMeansNoTools:
     """The vendor does not know ``tool_choice="none"``: the tools are left out instead."""
 
@@ -187,8 +179,7 @@ def is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PenaltyScore:
+class PenaltyScore(NamedTuple):
     """The vendor has one penalty, from 1 (none) to 2, in place of OpenAI's two from -2 to 2."""
 
     models: str = ""
@@ -208,8 +199,7 @@ class PenaltyScore:
         return [adaptation(name, "replaced", value, score, reason) for name, value in given.items()]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Nest:
+class Nest(NamedTuple):
     """The vendor takes the parameter inside an object: ``into`` with the member ``key``."""
 
     name: str
@@ -230,8 +220,7 @@ LOW_HIGH_MAX = frozen(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Thinking:
+class Thinking(NamedTuple):
     """How a family of models is told to think, or not to.
 
     Args:
@@ -250,7 +239,7 @@ class Thinking:
 
     models: str = ""
     types: tuple[str, ...] = ("enabled", "disabled")
-    efforts: Mapping[str, str] = field(default_factory=frozen)
+    efforts: Mapping[str, str] = frozen()
     always: bool = False
     never: bool = False
     on_by_default: bool = True

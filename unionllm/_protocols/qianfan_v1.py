@@ -295,7 +295,7 @@ RULES: tuple[Rule, ...] = (
     Clamp(name="top_p", low=0, high=1),
     PenaltyScore(),
     Clamp(name="penalty_score", low=1, high=2),
-    AtMost(name="stop", count=4, length=20),
+    AtMost(name="stop", most=4, length=20),
     Drop(names=("n", "logit_bias", "logprobs", "top_logprobs", "seed", "service_tier", "store")),
     Drop(names=("parallel_tool_calls", "stream_options")),
 )

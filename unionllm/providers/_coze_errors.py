@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from .._protocols import means
 from .._protocols.base import ErrorFacts, frozen
 
-_BUSY = replace(means.RATE_LIMIT, hint="The conversation has a chat that still runs; wait for its end, or cancel it.")
-_UNPUBLISHED = replace(
-    means.PERMISSION, hint="Publish the bot to the channel API (Agent as API) first. 请先将智能体发布到 API 渠道。"
+_BUSY = means.RATE_LIMIT._replace(hint="The conversation has a chat that still runs; wait for its end, or cancel it.")
+_UNPUBLISHED = means.PERMISSION._replace(
+    hint="Publish the bot to the channel API (Agent as API) first. 请先将智能体发布到 API 渠道。"
 )
-_NO_BOT = replace(
-    means.NOT_FOUND, hint="Check bot_id or workflow_id, and that it is published. 请检查 bot_id 是否已发布。"
+_NO_BOT = means.NOT_FOUND._replace(
+    hint="Check bot_id or workflow_id, and that it is published. 请检查 bot_id 是否已发布。"
 )
-_FAILED = replace(means.SERVER, hint="When a chat is begun, a wrong bot_id is a common reason for this.")
+_FAILED = means.SERVER._replace(hint="When a chat is begun, a wrong bot_id is a common reason for this.")
 
 ERRORS = ErrorFacts(
     codes=frozen(

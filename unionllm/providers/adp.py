@@ -137,7 +137,7 @@ def _make_id(chat: ChatRequest) -> str:
     return chat.make_id().removeprefix("chatcmpl-")
 
 
-_UNPUBLISHED = replace(means.BAD_REQUEST, hint="Publish the app at the platform. 请先发布应用。")
+_UNPUBLISHED = means.BAD_REQUEST._replace(hint="Publish the app at the platform. 请先发布应用。")
 
 adapter = ADP(
     AgentSpec(
@@ -178,7 +178,7 @@ adapter = ADP(
                         }
                     ),
                     "460048": _UNPUBLISHED,
-                    "460030": replace(means.BAD_REQUEST, hint="This app does not speak version 2 of the API."),
+                    "460030": means.BAD_REQUEST._replace(hint="This app does not speak version 2 of the API."),
                 }
             ),
             code_patterns=((r"46\d{4}", means.BAD_REQUEST),),

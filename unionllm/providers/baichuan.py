@@ -43,7 +43,7 @@ class Baichuan(OpenAICompatible):
     def url(self, chat: ChatRequest) -> str:
         """See ``OpenAICompatible``. The vendor's own address may be given without its version."""
         is_bare = self.spec.region_of(chat.base_url) is not None and urlsplit(chat.base_url).path in ("", "/")
-        return super().url(replace(chat, base_url=self.spec.base_url) if is_bare else chat)
+        return super().url(chat.changed(base_url=self.spec.base_url) if is_bare else chat)
 
     def adapt_params(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
         """See ``OpenAICompatible``. Searching was a flag once, and is a tool today."""

@@ -96,7 +96,7 @@ adapter = DeepSeek(
             Rename("max_completion_tokens", "max_tokens"),
             Rename("user", "user_id"),
             Drop(names=("frequency_penalty", "presence_penalty"), reason="deprecated by the vendor, without effect"),
-            AtMost(name="stop", count=16),
+            AtMost(name="stop", most=16),
             Clamp(name="temperature", low=0, high=2),
             Clamp(name="top_p", low=0.01, high=1),
             Clamp(name="top_logprobs", low=0, high=20),

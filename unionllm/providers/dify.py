@@ -203,11 +203,11 @@ def _file(medium: Any) -> JSONObject:
     return {"type": medium.kind, "transfer_method": "remote_url", "url": medium.url}
 
 
-_OTHER_KIND = replace(
-    means.BAD_REQUEST, hint='Say what the key\'s app is: app_type="chat", "completion" or "workflow".'
+_OTHER_KIND = means.BAD_REQUEST._replace(
+    hint='Say what the key\'s app is: app_type="chat", "completion" or "workflow".'
 )
-_UPSTREAM = replace(
-    means.BAD_REQUEST, hint="The app's own model vendor refused it; look at the app's logs. 请查看应用日志。"
+_UPSTREAM = means.BAD_REQUEST._replace(
+    hint="The app's own model vendor refused it; look at the app's logs. 请查看应用日志。"
 )
 
 adapter = Dify(

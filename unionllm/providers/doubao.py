@@ -170,7 +170,7 @@ adapter = Doubao(
             Clamp(name="presence_penalty", low=-2, high=2),
             Clamp(name="max_completion_tokens", low=0, high=65_536),
             Clamp(name="top_logprobs", low=0, high=20),
-            AtMost(name="stop", count=4),
+            AtMost(name="stop", most=4),
             Drop(
                 names=("stop", "logprobs", "top_logprobs", "logit_bias"),
                 reason="models that think refuse it",

@@ -169,7 +169,7 @@ _ACCOUNT_KEY = ErrorRule(
     cls=AuthenticationError, hint="Make a key in the app itself, or pass appId=. 请使用应用密钥，或传入 appId。"
 )
 _BUSY = ErrorRule(cls=RateLimitError, hint="The last question of this chat is still being answered.")
-_OLD_WORKFLOW = replace(means.BAD_REQUEST, hint="Open the app at the platform and publish it again.")
+_OLD_WORKFLOW = means.BAD_REQUEST._replace(hint="Open the app at the platform and publish it again.")
 
 adapter = FastGPT(
     AgentSpec(

@@ -152,7 +152,7 @@ adapter = Moonshot(
                 models="kimi-k3",
                 reason="a named function is refused while thinking, and kimi-k3 always thinks",
             ),
-            AtMost(name="stop", count=5, size=32),
+            AtMost(name="stop", most=5, size=32),
         ),
         thinking=(
             Thinking(

@@ -193,7 +193,7 @@ class Tiangong(Adapter):
 
 _NO_KEY = means.AUTH
 _GONE = ErrorRule(cls=ServiceUnavailableError, hint=_WITHDRAWN)
-_STATUSES = {401: _NO_KEY, 403: _NO_KEY, 404: replace(_GONE, retryable=False), 502: _GONE, 503: _GONE}
+_STATUSES = {401: _NO_KEY, 403: _NO_KEY, 404: _GONE._replace(retryable=False), 502: _GONE, 503: _GONE}
 #: No table of codes was ever published; only words tell these apart.
 _WORDS = {
     "余额|欠费|balance|quota": InsufficientBalanceError,

@@ -196,7 +196,7 @@ _SPEC = OpenAISpec(
         Clamp(name="top_p", low=0, high=1),
         Clamp(name="max_tokens", low=2, models=_OLD),
         Clamp(name="max_completion_tokens", low=2, models=_OLD),
-        AtMost(name="stop", count=4, length=20),
+        AtMost(name="stop", most=4, length=20),
         PenaltyScore(models=_ONE_PENALTY),
         Clamp(name="penalty_score", low=1, high=2),
         Clamp(name="presence_penalty", low=-2, high=2),
@@ -206,7 +206,7 @@ _SPEC = OpenAISpec(
         Drop(names=("seed",), models=_OF_V1),
     ),
     thinking=(
-        replace(_BY_FLAG, models=r"ernie-5\.0-thinking", always=True),
+        _BY_FLAG._replace(models=r"ernie-5\.0-thinking", always=True),
         Thinking(models=r"ernie-x1", types=(), always=True),
         Thinking(models=r"ernie-(?!5\.[01])", never=True),
         _BY_FLAG,

@@ -213,8 +213,7 @@ adapter = ZhipuApp(
         base_url_env=("ZHIPU_APP_API_BASE",),
         docs="https://docs.bigmodel.cn/cn/api",
         default_model="zhipu_app",
-        errors=replace(
-            zhipuai.spec.errors,
+        errors=zhipuai.spec.errors._replace(
             # Said by what stands in front of the platform.
             statuses=frozen({**zhipuai.spec.errors.statuses, 502: means.OVERLOADED, 504: means.OVERLOADED}),
         ),

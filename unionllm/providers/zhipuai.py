@@ -179,7 +179,7 @@ adapter = Zhipu(
             Rename("max_completion_tokens", "max_tokens"),
             Rename("user", "user_id"),
             Length(name="user_id", low=6, high=128),
-            AtMost(name="stop", count=1),
+            AtMost(name="stop", most=1),
             Clamp(name="temperature", low=0, high=1),
             Clamp(name="top_p", low=0.01, high=1),
             NoneMeansNoTools(),
