@@ -134,9 +134,11 @@ class SSEDecoder:
             data = data.lstrip().removeprefix(_BOM)
         if self._is_between and data.startswith(b"data: ") and data.endswith(b"\n\n") and len(data) <= self._max_bytes:
             # Whole events of one line each, as nearly all are: two line ends an event, and no others.
+            if data.find(b"\n") == len(data) - 2 and b"\r" not in data:
+                return [_of_line(Event, (data[6:-2].decode("utf-8", "replace"), "", ()))]
             parts = data[6:-2].split(b"\n\ndata: ")
             if data.count(b"\n") == 2 * len(parts) and b"\r" not in data:
-                return [Event(_decode(part)) for part in parts]
+                return [_of_line(Event, (part.decode("utf-8", "replace"), "", ())) for part in parts]
         return self._feed_lines(data)
 
     def _feed_lines(self, data: bytes) -> list[Event]:
@@ -359,6 +361,10 @@ def too_long(limit: int) -> APIResponseError:
         f"the vendor sent more than {limit * STREAM_SHARE:,} bytes in one stream, {STREAM_SHARE} times "
         f"max_response_bytes={limit}. If such an answer is expected, raise that argument of the call or client."
     )
+
+
+#: An event that has no more than its data, in a third of the time that ``Event`` takes to fill in the rest.
+_of_line = tuple.__new__
 
 
 def _decode(line: bytes) -> str:

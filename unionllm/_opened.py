@@ -42,17 +42,25 @@ class Opened:
         self._first = _required(next(chunks, None))
         self._is_closed = False
 
-    def __iter__(self) -> Opened:
-        return self
+    def __iter__(self) -> Generator[ModelResponseChunk, None, None]:
+        first, self._first = self._first, None
+        if first is not None:
+            yield first
+        try:
+            yield from self._chunks
+        except APIError:
+            if not self._is_closed:  # by another thread, while this one was waiting
+                raise
 
     def __next__(self) -> ModelResponseChunk:
+        # Not by the generator above: dropped, it would close the chunks.
         first, self._first = self._first, None
         if first is not None:
             return first
         try:
             return next(self._chunks)
         except APIError:
-            if self._is_closed:  # by another thread, while this one was waiting
+            if self._is_closed:
                 raise StopIteration from None
             raise
 

@@ -78,16 +78,13 @@ class StreamReader:
         parser.start(self.reply(b""))
         #: What ended the stream, once something did; for the driver to raise.
         self.failure: APIError | None = None
+        #: Whether there is anything that may end the stream, as of the last piece.
+        self.may_end = False
 
     @property
     def is_done(self) -> bool:
         """Whether the vendor's end signal was read."""
         return self._parser.is_done
-
-    @property
-    def may_end(self) -> bool:
-        """Whether there is anything that may end the stream: asked after every piece."""
-        return self._parser.is_done or self._parser.has_finished or self.failure is not None
 
     @property
     def is_overdue(self) -> bool:
@@ -118,10 +115,12 @@ class StreamReader:
         try:
             for event in self._decoder.feed(data) if data else ():
                 # One by one: what comes before an error is kept.
-                chunks.extend(parser.feed(event))
+                chunks += parser.feed(event)
                 if parser.is_done:
+                    self.may_end = True
                     chunks.extend(parser.end())
                     return chunks
+            self.may_end = parser.has_finished
             if self._decoder.failure is not None:
                 raise self._decoder.failure
             if self._bytes_left < 0:
@@ -159,7 +158,7 @@ class StreamReader:
     def _fail(self, error: APIError) -> None:
         # The frames that the error went through hold the vendor's words in their local variables, and a vendor may
         # echo the key: they do not go with it.
-        self.failure = error.with_traceback(None)
+        self.failure, self.may_end = error.with_traceback(None), True
 
     def refuse(self, content: bytes) -> list[ModelResponseChunk]:
         """The reply had no event stream at all; ``content`` is its whole body."""

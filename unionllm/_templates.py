@@ -53,16 +53,19 @@ def repeated(chunk: ModelResponseChunk, name: str) -> Callable[[str], ModelRespo
 
     def build(text: str) -> ModelResponseChunk:
         delta, choice, chunk = new(Delta), new(StreamingChoices), new(ModelResponseChunk)
+        # A copy that is changed takes half as long as a display that unpacks.
+        in_delta, in_choice, in_chunk = of_delta.copy(), of_choice.copy(), of_chunk.copy()
+        in_delta[name], in_choice["delta"], in_chunk["choices"] = text, delta, [choice]
         put_fields_set(delta, {*delta_has})
-        put_fields(delta, {**of_delta, name: text})
+        put_fields(delta, in_delta)
         put_extra(delta, {})
         put_private(delta, None)
         put_fields_set(choice, {*choice_has})
-        put_fields(choice, {**of_choice, "delta": delta})
+        put_fields(choice, in_choice)
         put_extra(choice, {})
         put_private(choice, None)
         put_fields_set(chunk, {*chunk_has})
-        put_fields(chunk, {**of_chunk, "choices": [choice]})
+        put_fields(chunk, in_chunk)
         put_extra(chunk, {})
         put_private(chunk, None)
         return chunk

@@ -212,9 +212,12 @@ class SyncTransport:
         self, request: HttpRequest, response: AnyReply, reader: StreamReader, deadline: Deadline
     ) -> Generator[ModelResponseChunk, None, None]:
         is_reusable = self._client is None and response.status_code != _SWITCHED
+        has_begun = False
         try:
             for data in iter_pieces(response):
-                deadline.body_started()
+                if not has_begun:
+                    has_begun = True
+                    deadline.body_started()
                 yield from reader.feed(data)
                 if reader.may_end and _is_read(reader, deadline, is_reusable=is_reusable):
                     break
