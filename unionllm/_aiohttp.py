@@ -51,23 +51,23 @@ class _Limit:
         deadline: the limits of the call.
     """
 
-    __slots__ = ("_deadline", "_due", "_loop", "_source", "_timer")
+    __slots__ = ("_deadline", "_due", "_loop", "_rings_at", "_source", "_timer")
 
     def __init__(self, source: Any, deadline: Deadline) -> None:
         self._source = source
         self._deadline = deadline
         self._loop = asyncio.get_running_loop()
-        self._due = math.inf
+        self._due = self._rings_at = math.inf
         self._timer: asyncio.TimerHandle | None = None
 
     def wait_begins(self) -> None:
         seconds = self._deadline.read_seconds()
         if seconds is None:
             return
-        self._due = self._loop.time() + seconds
-        if self._timer is None or self._timer.when() > self._due:
+        self._due = due = self._loop.time() + seconds
+        if due < self._rings_at:
             self.stop()
-            self._timer = self._loop.call_at(self._due, self._ring)
+            self._ring_at(due)
 
     def wait_ends(self) -> None:
         self._due = math.inf
@@ -75,14 +75,17 @@ class _Limit:
     def stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+            self._timer, self._rings_at = None, math.inf
+
+    def _ring_at(self, due: float) -> None:
+        self._timer, self._rings_at = self._loop.call_at(due, self._ring), due
 
     def _ring(self) -> None:
-        self._timer = None
+        self._timer, self._rings_at = None, math.inf
         if self._due == math.inf:
             return
         if self._due > self._loop.time():
-            self._timer = self._loop.call_at(self._due, self._ring)
+            self._ring_at(self._due)
         else:
             # What came while the event loop was busy is handed on first.
             self._loop.call_soon(self._end)
@@ -194,6 +197,7 @@ class AiohttpReply:
         self.raw_headers = response.raw_headers
         self.extensions = {"network_stream": _Handle(response)}
         self._response = response
+        self._content = response.content
         self._limit = _Limit(response.content, deadline)
         self._owner = owner
 
@@ -201,12 +205,9 @@ class AiohttpReply:
         return self
 
     async def __anext__(self) -> bytes:
-        content = self._response.content
+        self._limit.wait_begins()
         try:
-            data = content.read_nowait(-1)
-            if not data and not content.at_eof():
-                self._limit.wait_begins()
-                data = await content.readany()
+            data = await self._content.readany()
         except _FAILURES as error:
             raise self._owner.translated(error) from error
         finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from ._join import Joiner
@@ -133,7 +133,7 @@ class _Steps(Generic[T]):
 
     Args:
         steps: the generator; a cancellation inside it leaves it exhausted, as if it had come to its end.
-        check: called whenever it is exhausted; raises if that was not the end.
+        check: called before each step; raises if the last one was cut short.
     """
 
     __slots__ = ("_check", "_steps")
@@ -145,12 +145,10 @@ class _Steps(Generic[T]):
     def __aiter__(self) -> _Steps[T]:
         return self
 
-    async def __anext__(self) -> T:
-        try:
-            return await self._steps.__anext__()
-        except StopAsyncIteration:
-            self._check()
-            raise
+    def __anext__(self) -> Awaitable[T]:
+        # No coroutine around that of the generator: there would be one for every chunk.
+        self._check()
+        return self._steps.__anext__()
 
     async def aclose(self) -> None:
         await self._steps.aclose()

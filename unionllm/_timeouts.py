@@ -97,9 +97,9 @@ class Deadline:
         "_clock",
         "_draining",
         "_end",
+        "_first_end",
         "_in_handshake",
         "_lingering",
-        "_own_end",
         "_own_total",
         "_total",
         "applied",
@@ -112,7 +112,7 @@ class Deadline:
         self.max_bytes = MAX_EVENT_BYTES
         self._clock = clock
         self._total, self._end = timeouts.total, self._end_of(timeouts)
-        self._own_total, self._own_end = self._total, self._end
+        self._own_total, self._first_end = self._total, self._end
         self._body_started = False
         self._draining = False
         self._lingering = False
@@ -127,7 +127,7 @@ class Deadline:
 
     def start_route(self, timeouts: Timeouts) -> None:
         """Another provider is about to be tried. A total of its own runs from now on, within that of the call."""
-        self._own_total, self._own_end = timeouts.total, self._end_of(timeouts)
+        self._own_total, self._first_end = timeouts.total, min(self._end, self._end_of(timeouts))
 
     def start_attempt(self, timeouts: Timeouts, max_bytes: int = MAX_EVENT_BYTES) -> None:
         """A new request is about to be sent: its first token is awaited again, under these limits."""
@@ -170,12 +170,11 @@ class Deadline:
     @property
     def total(self) -> float | None:
         """Seconds of the total limit that ends first: the call's, or that of the provider being tried."""
-        return self._total if self._end <= self._own_end else self._own_total
+        return self._total if self._end <= self._first_end else self._own_total
 
     def left(self) -> float | None:
         """Seconds left of that limit; None without one; never below 0."""
-        end = min(self._end, self._own_end)
-        return None if end == math.inf else max(0.0, end - self._clock())
+        return None if self._first_end == math.inf else max(0.0, self._first_end - self._clock())
 
     def read_seconds(self) -> float | None:
         """How long the next read may wait."""
@@ -224,9 +223,10 @@ class Deadline:
 
     def shorten(self, name: str, seconds: float | None) -> float | None:
         """The limit ``name``, or what is left of the total if that is less; remembers which."""
-        left = self.left()
-        if left is not None and (seconds is None or left < seconds):
-            self.applied = ("total", self.total)
-            return max(left, 0.001)  # 0 would mean "do not block" to a socket
+        if self._first_end != math.inf:
+            left = max(0.0, self._first_end - self._clock())
+            if seconds is None or left < seconds:
+                self.applied = ("total", self.total)
+                return max(left, 0.001)  # 0 would mean "do not block" to a socket
         self.applied = (name, seconds)
         return seconds
