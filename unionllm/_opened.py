@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator, Awaitable, Generator
+from typing import TYPE_CHECKING, Any
 
 from ._network import hang_up
-from .exceptions import APIError, APIResponseError
+from .exceptions import APIResponseError
 
 if TYPE_CHECKING:
     import httpx
 
+    from ._reader import StreamReader
     from ._replies import Reply
     from .schema import ModelResponseChunk
 
@@ -34,44 +35,57 @@ async def agiven(chunks: list[ModelResponseChunk]) -> AsyncGenerator[ModelRespon
 
 
 class Opened:
-    """An opened stream of the sync driver; its first chunk has been received."""
+    """An opened stream of the sync driver; its first chunk has been received.
 
-    def __init__(self, response: Reply | httpx.Response, chunks: Generator[ModelResponseChunk, None, None]) -> None:
+    Args:
+        response: whose connection it is.
+        reader: is told when nobody wants the rest.
+        chunks: all of them; raises what the reader failed with, if anybody still wants to know.
+    """
+
+    def __init__(
+        self,
+        response: Reply | httpx.Response,
+        reader: StreamReader,
+        chunks: Generator[ModelResponseChunk, None, None],
+    ) -> None:
         self._response = response
+        self._reader = reader
         self._chunks = chunks
         self._first = _required(next(chunks, None))
-        self._is_closed = False
 
     def __iter__(self) -> Generator[ModelResponseChunk, None, None]:
         first, self._first = self._first, None
         if first is not None:
             yield first
-        try:
-            yield from self._chunks
-        except APIError:
-            if not self._is_closed:  # by another thread, while this one was waiting
-                raise
+        yield from self._chunks
 
     def __next__(self) -> ModelResponseChunk:
         # Not by the generator above: dropped, it would close the chunks.
         first, self._first = self._first, None
-        if first is not None:
-            return first
-        try:
-            return next(self._chunks)
-        except APIError:
-            if self._is_closed:
-                raise StopIteration from None
-            raise
+        return next(self._chunks) if first is None else first
 
     def close(self) -> None:
         """Close the connection, also when another thread is waiting for the next chunk."""
         self._first = None
-        self._is_closed = True
+        self._reader.is_given_up = True
         try:
             self._chunks.close()
         except ValueError:  # the generator is running in another thread, and waits for bytes
             hang_up(self._response)
+
+
+class _Here:
+    """A chunk that needs not be waited for."""
+
+    __slots__ = ("_chunk",)
+
+    def __init__(self, chunk: ModelResponseChunk) -> None:
+        self._chunk = chunk
+
+    def __await__(self) -> Generator[Any, None, ModelResponseChunk]:
+        return self._chunk
+        yield
 
 
 class AsyncOpened:
@@ -80,36 +94,31 @@ class AsyncOpened:
     def __init__(
         self,
         response: Reply | httpx.Response,
+        reader: StreamReader,
         first: ModelResponseChunk | None,
         chunks: AsyncGenerator[ModelResponseChunk, None],
     ) -> None:
         self._response = response
+        self._reader = reader
         self._chunks = chunks
         self._first = _required(first)
-        self._is_closed = False
 
     def __aiter__(self) -> AsyncOpened:
         return self
 
-    async def __anext__(self) -> ModelResponseChunk:
-        first, self._first = self._first, None
-        if first is not None:
-            return first
-        if self._is_closed:
+    def __anext__(self) -> Awaitable[ModelResponseChunk]:
+        # No coroutine around that of the generator: there would be one for every chunk.
+        if self._reader.is_given_up:
             raise StopAsyncIteration
-        try:
-            return await self._chunks.__anext__()
-        except APIError:
-            if self._is_closed:  # by another task, while this one was waiting
-                raise StopAsyncIteration from None
-            raise
+        first, self._first = self._first, None
+        return self._chunks.__anext__() if first is None else _Here(first)
 
     async def aclose(self) -> None:
         """Close the connection, also when another task is waiting for the next chunk."""
         self._first = None
-        if self._is_closed:
+        if self._reader.is_given_up:
             return
-        self._is_closed = True
+        self._reader.is_given_up = True
         try:
             await self._chunks.aclose()
         except RuntimeError:  # the generator is running in another task, and waits for bytes

@@ -203,10 +203,10 @@ class SyncTransport:
         deadline.handshake_ended()
         reader = _reader(step, request, response, deadline)
         if _is_refused(response, conversation):
-            return Opened(response, given(reader.refuse(self._read(request, response, deadline))))
+            return Opened(response, reader, given(reader.refuse(self._read(request, response, deadline))))
         if conversation is not None and isinstance(response, Reply):
             response = begin(response, conversation, deadline, lambda: reader.is_done)
-        return Opened(response, self._chunks(request, response, reader, deadline))
+        return Opened(response, reader, self._chunks(request, response, reader, deadline))
 
     def _chunks(
         self, request: HttpRequest, response: AnyReply, reader: StreamReader, deadline: Deadline
@@ -231,7 +231,7 @@ class SyncTransport:
         data = b""  # so that no traceback shows what the vendor sent
         if reader.failure is None and not reader.is_done:
             yield from reader.end()
-        if reader.failure is not None:
+        if reader.failure is not None and not reader.is_given_up:
             raise reader.failure
 
 
@@ -335,7 +335,7 @@ class AsyncTransport:
             if conversation is not None and isinstance(response, Reply):
                 response = await abegin(response, conversation, deadline, lambda: reader.is_done)
             chunks = self._chunks(request, response, reader, deadline)
-        return AsyncOpened(response, await anext(chunks, None), chunks)
+        return AsyncOpened(response, reader, await anext(chunks, None), chunks)
 
     async def _chunks(
         self, request: HttpRequest, response: AnyReply, reader: StreamReader, deadline: Deadline
@@ -365,5 +365,5 @@ class AsyncTransport:
         if reader.failure is None and not reader.is_done:
             for chunk in reader.end():
                 yield chunk
-        if reader.failure is not None:
+        if reader.failure is not None and not reader.is_given_up:
             raise reader.failure
