@@ -84,6 +84,11 @@ class StreamReader:
         self.may_end = False
 
     @property
+    def url(self) -> str:
+        """Where the reply came from, without what may be secret."""
+        return self._head[2]
+
+    @property
     def is_done(self) -> bool:
         """Whether the vendor's end signal was read."""
         return self._parser.is_done

@@ -36,38 +36,46 @@ def template(cls: type[T], shared: dict[str, Any]) -> Callable[[dict[str, Any], 
     return build
 
 
-def repeated(chunk: ModelResponseChunk, name: str) -> Callable[[str], ModelResponseChunk]:
-    """What makes chunks that are equal to one but for a text.
+class Repeated:
+    """Makes chunks that are equal to one but for a text.
 
     Args:
         chunk: with one choice; none of its values but that choice can be changed in place.
         name: the field of its delta that holds the text.
     """
-    new = object.__new__
-    choice = chunk.choices[0]
-    delta = choice.delta
-    # Copies: whoever gets the chunk may change it.
-    of_chunk, of_choice, of_delta = {**chunk.__dict__}, {**choice.__dict__}, {**delta.__dict__}
-    # As tuples, which take a fifth of the memory.
-    chunk_has, choice_has, delta_has = ((*made.__pydantic_fields_set__,) for made in (chunk, choice, delta))
 
-    def build(text: str) -> ModelResponseChunk:
-        delta, choice, chunk = new(Delta), new(StreamingChoices), new(ModelResponseChunk)
+    # An object, where a function would keep a cell for each of these: every open stream has one.
+    __slots__ = ("_choice", "_choice_has", "_chunk", "_chunk_has", "_delta", "_delta_has", "_name")
+
+    def __init__(self, chunk: ModelResponseChunk, name: str) -> None:
+        choice = chunk.choices[0]
+        self._name = name
+        # Copies: whoever gets the chunk may change it.
+        self._chunk, self._choice, self._delta = {**chunk.__dict__}, {**choice.__dict__}, {**choice.delta.__dict__}
+        # As tuples, which take a fifth of the memory.
+        self._chunk_has = (*chunk.__pydantic_fields_set__,)
+        self._choice_has = (*choice.__pydantic_fields_set__,)
+        self._delta_has = (*choice.delta.__pydantic_fields_set__,)
+
+    def with_text(self, text: str) -> ModelResponseChunk:
+        """The chunk with that text."""
+        delta, choice, chunk = _new(Delta), _new(StreamingChoices), _new(ModelResponseChunk)
         # A copy that is changed takes half as long as a display that unpacks.
-        in_delta, in_choice, in_chunk = of_delta.copy(), of_choice.copy(), of_chunk.copy()
-        in_delta[name], in_choice["delta"], in_chunk["choices"] = text, delta, [choice]
-        put_fields_set(delta, {*delta_has})
+        in_delta, in_choice, in_chunk = self._delta.copy(), self._choice.copy(), self._chunk.copy()
+        in_delta[self._name], in_choice["delta"], in_chunk["choices"] = text, delta, [choice]
+        put_fields_set(delta, {*self._delta_has})
         put_fields(delta, in_delta)
         put_extra(delta, {})
         put_private(delta, None)
-        put_fields_set(choice, {*choice_has})
+        put_fields_set(choice, {*self._choice_has})
         put_fields(choice, in_choice)
         put_extra(choice, {})
         put_private(choice, None)
-        put_fields_set(chunk, {*chunk_has})
+        put_fields_set(chunk, {*self._chunk_has})
         put_fields(chunk, in_chunk)
         put_extra(chunk, {})
         put_private(chunk, None)
         return chunk
 
-    return build
+
+_new = object.__new__

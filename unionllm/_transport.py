@@ -95,11 +95,11 @@ def _is_read(reader: StreamReader, deadline: Deadline, *, is_reusable: bool) -> 
     return not is_reusable or reader.is_overdue
 
 
-def _broken_stream(error: Exception, deadline: Deadline, url: str, reader: StreamReader) -> APIError | None:
+def _broken_stream(error: Exception, deadline: Deadline, reader: StreamReader) -> APIError | None:
     """What a network failure in a stream means; None if the answer was complete all the same."""
     if reader.is_done:
         return None
-    failure = translate(error, deadline, url, part="stream")
+    failure = translate(error, deadline, reader.url, part="stream")
     if reader.has_finished and (reader.ends_in_silence or not isinstance(failure, APITimeoutError)):
         return None
     return failure
@@ -206,10 +206,10 @@ class SyncTransport:
             return Opened(response, reader, given(reader.refuse(self._read(request, response, deadline))))
         if conversation is not None and isinstance(response, Reply):
             response = begin(response, conversation, deadline, lambda: reader.is_done)
-        return Opened(response, reader, self._chunks(request, response, reader, deadline))
+        return Opened(response, reader, self._chunks(response, reader, deadline))
 
     def _chunks(
-        self, request: HttpRequest, response: AnyReply, reader: StreamReader, deadline: Deadline
+        self, response: AnyReply, reader: StreamReader, deadline: Deadline
     ) -> Generator[ModelResponseChunk, None, None]:
         is_reusable = self._client is None and response.status_code != _SWITCHED
         has_begun = False
@@ -222,7 +222,7 @@ class SyncTransport:
                 if reader.may_end and _is_read(reader, deadline, is_reusable=is_reusable):
                     break
         except network_errors() as error:
-            reader.failure = _broken_stream(error, deadline, request.url, reader)
+            reader.failure = _broken_stream(error, deadline, reader)
         except APIError as error:
             reader.failure = error.with_traceback(None)
         finally:
@@ -334,11 +334,11 @@ class AsyncTransport:
         else:
             if conversation is not None and isinstance(response, Reply):
                 response = await abegin(response, conversation, deadline, lambda: reader.is_done)
-            chunks = self._chunks(request, response, reader, deadline)
+            chunks = self._chunks(response, reader, deadline)
         return AsyncOpened(response, reader, await anext(chunks, None), chunks)
 
     async def _chunks(
-        self, request: HttpRequest, response: AnyReply, reader: StreamReader, deadline: Deadline
+        self, response: AnyReply, reader: StreamReader, deadline: Deadline
     ) -> AsyncGenerator[ModelResponseChunk, None]:
         import asyncio
 
@@ -351,7 +351,7 @@ class AsyncTransport:
                 if reader.may_end and _is_read(reader, deadline, is_reusable=is_reusable):
                     break
         except network_errors() as error:
-            reader.failure = _broken_stream(error, deadline, request.url, reader)
+            reader.failure = _broken_stream(error, deadline, reader)
         except APIError as error:
             reader.failure = error.with_traceback(None)
         except (GeneratorExit, asyncio.CancelledError):

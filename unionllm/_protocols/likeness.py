@@ -6,10 +6,9 @@ text, so that the answer is the same at a third of the cost.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .._templates import repeated
+from .._templates import Repeated
 from .json_text import load_json
 
 if TYPE_CHECKING:
@@ -34,18 +33,18 @@ class Likeness:
             that the text stands in the chunk.
     """
 
-    __slots__ = ("_after", "_before", "_build", "_end", "_left", "_start")
+    __slots__ = ("_after", "_alike", "_before", "_end", "_left", "_start")
 
     def __init__(self, *, reads_plainly: bool) -> None:
         self._before = self._after = ""
         self._start = self._end = 0
-        self._build: Callable[[str], ModelResponseChunk] | None = None
+        self._alike: Repeated | None = None
         self._left = _PATIENCE if reads_plainly else 0
 
     def chunk(self, data: str) -> ModelResponseChunk | None:
         """The chunk of an event that is like the last one; None for any other, which is to be parsed and ``learn``t."""
-        build = self._build
-        if build is None or not data.startswith(self._before) or not data.endswith(self._after):
+        alike = self._alike
+        if alike is None or not data.startswith(self._before) or not data.endswith(self._after):
             return None
         text = data[self._start : self._end]
         if not text.isprintable() or '"' in text or "\\" in text:
@@ -54,11 +53,11 @@ class Likeness:
         if not text:
             return None
         self._left = _PATIENCE
-        return build(text)
+        return alike.with_text(text)
 
     def forget(self) -> None:
         """An event is parsed: whatever it changes, those before it are not what the next one is like."""
-        self._build = None
+        self._alike = None
 
     def learn(self, data: str, chunk: ModelResponseChunk) -> None:
         """Take note of an event and the chunk that it was parsed into."""
@@ -76,7 +75,7 @@ class Likeness:
         self._start, self._end = len(self._before), -len(self._after)
         # The same characters may stand elsewhere, too: only parsing tells whether these are the text.
         if _text_of(f"{self._before}{_MARK}{self._after}", name) == _MARK:
-            self._build = repeated(chunk, name)
+            self._alike = Repeated(chunk, name)
 
 
 def _only_text(chunk: ModelResponseChunk) -> str | None:
