@@ -1,8 +1,9 @@
 """Ask every question, and write docs/benchmarks.md and its Chinese twin: ``python benchmarks/run.py``.
 
 An hour or two on two cores. ``bash scripts/peers`` makes the clients' environments before; those that lack one are
-left out. ``--brief`` leaves the slowest clients out of the longest questions, and takes half an hour; ``--quick`` takes
-sizes that tell nothing, to see that all of it runs; ``--into DIR`` writes elsewhere.
+left out. ``--brief`` leaves the slowest clients out of the longest questions, and takes an hour; ``--quick`` takes
+sizes that tell nothing, to see that all of it runs; ``--into DIR`` writes elsewhere. With ``--keep DIR`` a run that was
+broken off goes on with the question that it was at.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
     "bridge": ("--rounds", "2", "--calls", "2", "--chunks", "10"),
 }
 
-#: Clients that take minutes for a round of these questions.
+#: Clients that take minutes for a round of these questions, and one that gives up on a thousand streams.
 SLOW = ("litellm", "any-llm-sdk", "langchain-openai", "pydantic-ai-slim", "unionllm-0.3.0")
-LONG = ("chunks", "many_streams", "memory")
+LONG = {"chunks": SLOW, "many_streams": (*SLOW, "aisuite"), "memory": SLOW}
 
 _SHOWN = ("httpx", "httpcore", "pydantic", "openai", "litellm", "aiohttp", "httpx-aiohttp", "requests")
 _VERSIONS = (
@@ -145,17 +146,26 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--brief", action="store_true", help="the slowest clients are not asked the longest questions")
     parser.add_argument("--into", type=Path, default=ROOT / "docs")
+    parser.add_argument("--keep", type=Path, help="a folder for what the questions print, where a later run finds it")
     parser.add_argument("--ways", nargs="+", choices=list(WAYS))
     parser.add_argument("--rounds", type=int, help="of all questions but memory and installation")
     given = parser.parse_args()
     told: list[tuple[str, dict[str, Any]]] = []
     for script, quick in QUESTIONS.items():
         print(f"{script} …", file=sys.stderr, flush=True)
-        asked = [name for name in given.ways or available() if not (given.brief and script in LONG and name in SLOW)]
+        asked = [name for name in given.ways or available() if not (given.brief and name in LONG.get(script, ()))]
         options = ("--ways", *asked) if asked and script != "bridge" else ()
         if given.rounds and script not in ("memory", "installation"):
             options = (*options, "--rounds", str(given.rounds))
-        told += tables(ask(script, (*(quick if given.quick else ()), *options)))
+        kept = given.keep / f"{script}.txt" if given.keep else None
+        if kept is not None and kept.exists():
+            printed = kept.read_text(encoding="utf-8")
+        else:
+            printed = ask(script, (*(quick if given.quick else ()), *options))
+        if kept is not None:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(printed, encoding="utf-8")
+        told += tables(printed)
         print(f"{told[-1][0]}\n", file=sys.stderr, flush=True)
     results = [question for _, question in told]
     facts = {

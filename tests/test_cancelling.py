@@ -20,7 +20,7 @@ from server import Pause, Recorded, Reply, ScriptedServer
 from sockets import SocketServer, frame
 from test_secrets_of_vendors import told
 
-from unionllm import UnionLLM
+from unionllm import StreamInterruptedError, UnionLLM
 
 Work = Callable[[UnionLLM], Awaitable[Any]]
 
@@ -315,3 +315,26 @@ def test_an_interrupt_from_the_keyboard_ends_a_blocking_call(kind: str, server: 
     finally:
         sender.join()
         signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.parametrize("of", [aiter, lambda opened: opened.text()], ids=["chunks", "text"])
+def test_who_reads_on_while_a_cancellation_is_under_way_does_not_find_an_end(
+    server: ScriptedServer, of: Callable[[Any], Any]
+) -> None:
+    server.default(sse=[*stream("你")[:2], Pause(30)])
+
+    async def read() -> list[Any]:
+        async with UnionLLM(**arguments(server)) as client:
+            steps = of(await client.acompletion(stream=True))
+            while True:
+                first = asyncio.ensure_future(anext(steps))
+                await asyncio.wait([first], timeout=0.2)
+                if not first.done():
+                    break
+            first.cancel()
+            second = asyncio.ensure_future(anext(steps))
+            return await asyncio.gather(first, second, return_exceptions=True)
+
+    ended = asyncio.run(read())
+
+    assert [type(one) for one in ended] == [asyncio.CancelledError, StreamInterruptedError]

@@ -17,6 +17,7 @@ from replies import answer, arguments, stream
 from server import Pause, Reply, ScriptedServer, Send, encode_event
 
 from unionllm import UnionLLM, aunionchat, unionchat
+from unionllm._clients import Transports
 
 
 def test_five_calls_use_one_connection(server: ScriptedServer) -> None:
@@ -202,6 +203,25 @@ def test_a_forked_child_opens_connections_of_its_own(server: ScriptedServer) -> 
     connections = [request.connection for request in server.requests]
     assert len(connections) == 4
     assert sorted(connections) == [1, 1, 1, 2]
+
+
+def test_a_child_whose_first_call_was_interrupted_does_not_take_the_parents_connections(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    transports = Transports()
+    parents = transports.sync()
+
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as child:
+        child.setattr("unionllm._clients.never_free", interrupted)
+        child.setattr("os.getpid", lambda: -1)
+        with pytest.raises(KeyboardInterrupt):
+            transports.sync()
+
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    assert transports.sync() is not parents
 
 
 def test_a_forked_child_that_ends_normally_leaves_the_parents_connection_alone(server: ScriptedServer) -> None:

@@ -129,7 +129,7 @@ print(json.dumps([text, [name for name in ("httpx", "urllib.request", "asyncio",
 
 @pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="there the system may name a proxy, too")
 def test_blocking_calls_load_no_library_that_they_do_not_use(server: ScriptedServer) -> None:
-    """They would be a third of what the first answer of a script costs."""
+    """A script would wait for them before its first answer."""
     # Whom not to send through a proxy names none.
     environ = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     server.reply(json=answer("你好"))
@@ -144,3 +144,25 @@ def test_blocking_calls_load_no_library_that_they_do_not_use(server: ScriptedSer
     )
 
     assert json.loads(done.stdout or "[]") == ["你好再见", []], done.stderr
+
+
+_WHILE_IMPORTING = """
+import json, sys, types
+from unionllm import APIConnectionError, unionchat
+
+sys.modules["httpx"] = types.ModuleType("httpx")  # as another thread has it that is importing it just now
+try:
+    unionchat(**json.loads(sys.argv[1]))
+except APIConnectionError as error:
+    print("no answer from" in str(error))
+"""
+
+
+def test_a_failure_while_another_thread_imports_httpx_is_an_error_of_ours(server: ScriptedServer) -> None:
+    nobody = {**arguments(server, max_retries=0), "base_url": "http://127.0.0.1:1"}
+
+    done = subprocess.run(
+        [sys.executable, "-c", _WHILE_IMPORTING, json.dumps(nobody)], capture_output=True, encoding="utf-8", check=False
+    )
+
+    assert done.stdout.strip() == "True", done.stderr

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import urllib.request
 from typing import Any
 
 import httpx
@@ -14,7 +17,7 @@ from unionllm import AuthenticationError, providers
 from unionllm._call import NativeBackend
 from unionllm._protocols.openai_compatible import OpenAICompatible
 from unionllm._routes import build_route
-from unionllm._ways import PLAIN, take_apart
+from unionllm._ways import PLAIN, Address, Ways, take_apart
 from unionllm._wire import HttpReply
 
 _STEP, _STEP_INTL = "https://api.stepfun.com", "https://api.stepfun.ai"
@@ -112,6 +115,20 @@ def test_an_address_is_read_as_httpx_reads_it(scheme: str, host: str, port: str,
 
     assert ours[:3] == (theirs.scheme, theirs.raw_host.decode(), theirs.port)
     assert ours[3:] == (theirs.netloc.decode(), theirs.raw_path.decode())
+
+
+@pytest.mark.parametrize("system", ["darwin", "win32", "linux"])
+def test_systems_with_settings_of_their_own_are_asked_for_a_proxy(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("NO_PROXY", "else.where")
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(urllib.request, "getproxies", lambda: {"https": "http://127.0.0.1:9"})
+    monkeypatch.setattr(urllib.request, "proxy_bypass", lambda host: host == "else.where")
+
+    found = [Ways().proxy(Address(f"https://{host}")) for host in ("api.deepseek.com", "else.where")]
+
+    assert found == [None if system == "linux" else "http://127.0.0.1:9", None]
 
 
 @pytest.mark.parametrize("entry", [one["base_url"] for one in providers()])

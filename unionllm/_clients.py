@@ -76,11 +76,11 @@ class Transports:
         # After a fork, parent and child would write into the same sockets. The child keeps its copies out of use and
         # out of the garbage: a TLS goodbye from the child would end the parent's connection.
         if self._pid != os.getpid():
-            self._pid = os.getpid()
             self._lock = threading.Lock()
             never_free((self._sync, self._of_loops))
             self._sync = None
             self._of_loops = weakref.WeakKeyDictionary()
+            self._pid = os.getpid()  # last: whatever interrupts this, the next call begins it anew
 
 
 class _OfLoop:

@@ -31,13 +31,13 @@ WIRE_ERRORS: tuple[type[Exception], ...] = (
 def network_errors() -> tuple[type[Exception], ...]:
     """The same, and what a caller's own client raises: for ``except``, which asks only once something was raised.
 
-    httpx is half of what the first call of a program would import, and only such clients, odd addresses and forms with
-    files need it. Where nobody has imported it, nothing of it was raised.
+    A program's first call would wait for httpx to be imported, and only such clients, odd addresses and forms with
+    files need it. Where it is not there, or not yet whole because another thread imports it, it raised nothing.
     """
     httpx = sys.modules.get("httpx")
-    if httpx is None:
-        return WIRE_ERRORS
-    return (*WIRE_ERRORS, httpx.TransportError, httpx.DecodingError, httpx.InvalidURL, httpx.StreamError)
+    names = ("TransportError", "DecodingError", "InvalidURL", "StreamError")
+    found = (getattr(httpx, name, None) for name in names)
+    return (*WIRE_ERRORS, *(error for error in found if error is not None))
 
 
 # A read may wait for the first token, for the next event, or for what is left of the total: which of them is only known

@@ -238,7 +238,7 @@ def translate(
     Made, not raised: the caller raises it outside the ``except`` block, because the original's request holds the key.
 
     Args:
-        error: one of ``NETWORK_ERRORS``.
+        error: one of ``network_errors()``.
         deadline: the limits that were in force.
         url: where the call went; only its host is told.
         part: what was being awaited: the answer's head, its whole body, or the events of a stream.
@@ -251,9 +251,11 @@ def translate(
     timeout = _timeout_error(error, deadline, place)
     if timeout is not None:
         return timeout
-    if type(error).__name__ in ("CannotInflateError", "DecodingError"):
+    # By their names, for httpx need not be there.
+    names = {cls.__name__ for cls in type(error).__mro__}
+    if names & {"CannotInflateError", "DecodingError"}:
         return APIResponseError(f"{place} answered with a compressed body that cannot be read ({text}).")
-    if type(error).__name__ in ("InvalidURL", "UnsupportedProtocol"):
+    if names & {"InvalidURL", "UnsupportedProtocol"}:
         return BadRequestError(f"{place!r} is no address that can be called ({text}). Check base_url.")
     if part == "body":
         message = f"the answer of {place} was cut short ({text}). Ask again; a retry may be billed twice."

@@ -58,6 +58,7 @@ class Opened:
         first, self._first = self._first, None
         if first is not None:
             yield first
+            first = None  # so that it is held no longer than others
         yield from self._chunks
 
     def __next__(self) -> ModelResponseChunk:
@@ -76,7 +77,7 @@ class Opened:
 
 
 class _Here:
-    """A chunk that needs not be waited for."""
+    """A chunk that need not be waited for."""
 
     __slots__ = ("_chunk",)
 

@@ -78,7 +78,7 @@ class StreamReader:
         parser.start(self.reply(b""))
         #: What ended the stream, once something did; for the driver to raise.
         self.failure: APIError | None = None
-        #: Whether nobody wants the rest any more, nor why it is missing.
+        #: Whether the stream was closed: nobody wants the rest, or the error that ended it.
         self.is_given_up = False
         #: Whether there is anything that may end the stream, as of the last piece.
         self.may_end = False

@@ -30,7 +30,7 @@ class AsyncChunkSource(Protocol):
     """The same in async code."""
 
     def __aiter__(self) -> AsyncIterator[ModelResponseChunk]: ...
-    async def __anext__(self) -> ModelResponseChunk: ...
+    def __anext__(self) -> Awaitable[ModelResponseChunk]: ...
     async def aclose(self) -> None: ...
 
 
@@ -133,7 +133,7 @@ class _Steps(Generic[T]):
 
     Args:
         steps: the generator; a cancellation inside it leaves it exhausted, as if it had come to its end.
-        check: called before each step; raises if the last one was cut short.
+        check: called whenever it is exhausted; raises if that was not the end.
     """
 
     __slots__ = ("_check", "_steps")
@@ -145,10 +145,12 @@ class _Steps(Generic[T]):
     def __aiter__(self) -> _Steps[T]:
         return self
 
-    def __anext__(self) -> Awaitable[T]:
-        # No coroutine around that of the generator: there would be one for every chunk.
-        self._check()
-        return self._steps.__anext__()
+    async def __anext__(self) -> T:
+        try:
+            return await self._steps.__anext__()
+        except StopAsyncIteration:
+            self._check()
+            raise
 
     async def aclose(self) -> None:
         await self._steps.aclose()

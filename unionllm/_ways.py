@@ -1,7 +1,7 @@
 """Where requests go, and through which proxy: addresses are taken apart once, and proxies looked for once.
 
-The library httpx, which knows how to read an address, and ``urllib.request``, which knows where systems keep their
-proxies, each cost what half of a program's first call does. So both are asked only where there is something to ask.
+httpx knows how to read an address, and ``urllib.request`` where systems keep their proxies. Importing the two takes
+about 70 ms, which a program's first call would wait for. So they are asked only where there is something to ask.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Ways:
 
 def _system_proxy(url: str) -> str | None:
     """The proxy for a URL, as the environment says, or the settings of macOS or Windows."""
-    # Where there is nothing to find, the 30 ms are saved that it takes to import what knows.
+    # Without such a variable, only these two systems have anything to look for.
     named = [name for name in map(str.lower, os.environ) if name.endswith("_proxy") and name != "no_proxy"]
     if not named and sys.platform not in ("darwin", "win32"):
         return None

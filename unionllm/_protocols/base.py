@@ -1,6 +1,9 @@
 """The contract of an adapter, and the facts of a vendor as data.
 
 An adapter translates and nothing else: it opens no socket, does not sleep, reads no clock, environment or file.
+
+Facts are named tuples, which are made in a seventh of the time that a frozen dataclass takes, and a first call waits
+for that. A spec, which others extend with fields of their own, is a dataclass.
 """
 
 from __future__ import annotations

@@ -1,5 +1,8 @@
 """What vendors refuse, as data: small rules that rename, clamp, replace or drop a parameter, and say so.
 
+They are named tuples: making a frozen dataclass takes seven times as long, and a first call waits for all of them.
+Write their fields with names all the same.
+
 Rules work on a copy of the caller's parameters and return the changes they made; ``param_policy`` decides what becomes
 of those.
 """
@@ -165,6 +168,8 @@ class Length(NamedTuple):
 
 class NoneMeansNoTools:
     """The vendor does not know ``tool_choice="none"``: the tools are left out instead."""
+
+    __slots__ = ()
 
     def apply(self, params: JSONObject, model: str) -> Iterable[Adaptation]:
         """See ``Rule``."""
