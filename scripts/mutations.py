@@ -33,12 +33,14 @@ class Mutation:
 
 
 _AGAIN = """\
-        if reader.failure is not None:
-            again = StreamReader(reader._parser, 200, {}, request.url)
-            yield from self._chunks(request, self._send(request, deadline), again, deadline)
+        return Opened(response, reader, self._again(request, response, reader, deadline))
 
-
-class AsyncTransport:
+    def _again(self, request: Any, response: Any, reader: Any, deadline: Any) -> Any:
+        try:
+            yield from self._chunks(response, reader, deadline)
+        except APIError:
+            again = StreamReader(reader._parser, 200, {}, reader.url)
+            yield from self._chunks(self._send(request, deadline), again, deadline)
 """
 
 MUTATIONS = (
@@ -52,7 +54,7 @@ MUTATIONS = (
     Mutation(
         "a stream that breaks off is asked for again after its first chunk",
         "unionllm/_transport.py",
-        "        if reader.failure is not None:\n            raise reader.failure\n\n\nclass AsyncTransport:\n",
+        "        return Opened(response, reader, self._chunks(response, reader, deadline))\n",
         _AGAIN,
         ("tests/test_calls.py", "tests/test_stream_faults.py"),
     ),
