@@ -246,11 +246,19 @@ def test_a_timeout_of_asyncio_ends_a_call(stream: bool, server: ScriptedServer) 
     server.reply(Reply(sse=ENDLESS) if stream else Reply(json={}, delay=60))
     server.reply(json=answer("你好"))
 
+    async def run_out(limit: Any) -> None:
+        # Not before: the first call of a process takes a while to be sent.
+        await _until(server, lambda: len(server.requests) == 1)
+        limit.reschedule(asyncio.get_running_loop().time() + 0.2)
+
     async def call() -> None:
         async with UnionLLM(**arguments(server, timeout=60)) as client:
+            limit = asyncio.timeout(60)  # type: ignore[attr-defined]  # of Python 3.11
+            running_out = asyncio.create_task(run_out(limit))
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.2):  # type: ignore[attr-defined]  # of Python 3.11
+                async with limit:
                     await (streamed(client) if stream else whole(client))
+            await running_out
             await _until(server, lambda: server.open_connections == 0)
             assert await whole(client) == "你好"
 
