@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from unionllm import aunionchat, unionchat
-from unionllm._wire import Secret
+from unionllm._secrets import Secret
 from unionllm.exceptions import APIError, AuthenticationError, ProviderError
 from unionllm.providers._coze_oauth import read_token, signed
 from unionllm.testing import VendorServer

@@ -22,9 +22,10 @@ from unionllm._protocols.base import Credential, Region
 from unionllm._protocols.openai_compatible import OpenAICompatible, OpenAISpec
 from unionllm._protocols.tokens import Token, TokenCache, account_key
 from unionllm._request import ChatRequest
+from unionllm._secrets import Secret
 from unionllm._timeouts import Deadline, Timeouts
 from unionllm._transport import AsyncTransport, SyncTransport
-from unionllm._wire import Flow, HttpReply, HttpRequest, Secret, Wait
+from unionllm._wire import Flow, HttpReply, HttpRequest, Wait
 from unionllm.exceptions import APIError
 
 ASKED = HttpRequest(url="https://iam.acme.example/token", hides_reply=True)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from ._wire import Secret
+from ._secrets import Secret
 from .exceptions import BadRequestError
 
 

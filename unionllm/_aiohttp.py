@@ -21,8 +21,9 @@ import httpcore
 from yarl import URL
 
 from ._lines import ClientClosedError, shut_down
+from ._secrets import Headers
 from ._timeouts import Deadline
-from ._wire import Headers, HttpRequest
+from ._wire import HttpRequest
 
 _IDLE_SECONDS = 60.0
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ._secrets import CREDENTIAL_NAMES, Headers, Query, Secret
+
 _ADDRESSES = frozenset({"api_base", "base_url", "endpoint_url"})
 #: Characters before which a user and a password stand in an address, and behind which a query does.
 _MAY_HIDE = frozenset("@?")
@@ -21,9 +23,6 @@ def arguments(model: Any, messages: Any, provider: Any, stream: Any, params: Map
 
 def _hide_keys(params: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments, with keys that do not show in a traceback that prints local variables."""
-    from ._credentials import CREDENTIAL_NAMES
-    from ._wire import Headers, Query, Secret
-
     hidden: dict[str, Any] = {}
     for name, value in params.items():
         if isinstance(value, str):

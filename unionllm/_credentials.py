@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ._wire import Secret
+from ._secrets import KEY_SPELLINGS, Secret
 from .exceptions import AuthenticationError, BadRequestError
 
 if TYPE_CHECKING:
     from ._protocols.base import Credential, ProviderSpec, Region
-
-#: Other spellings of the API key: ``app_key`` and ``apk_key`` stood in older documentation.
-KEY_SPELLINGS = ("api_key", "app_key", "apk_key")
-
-#: Arguments that are credentials somewhere. None of them ever travels in a body, whichever provider is called.
-CREDENTIAL_NAMES = frozenset(
-    {
-        *KEY_SPELLINGS,
-        "access_key",
-        "access_token",
-        "api_secret",
-        "app_id",
-        "app_secret",
-        "client_id",
-        "client_secret",
-        "private_key",
-        "secret_key",
-        "token",
-    }
-)
 
 
 def resolve(spec: ProviderSpec, given: Mapping[str, Any], environ: Mapping[str, str], *, host: str) -> dict[str, str]:
@@ -45,21 +26,19 @@ def resolve(spec: ProviderSpec, given: Mapping[str, Any], environ: Mapping[str, 
         AuthenticationError: a required one is missing.
         BadRequestError: one cannot be sent in a header.
     """
-    own = {credential.name for credential in spec.credentials}
-    told = {
-        one.name: _first(given, [one.name, *_spellings(one, own)]) or _model(one, given) for one in spec.credentials
-    }
+    told = {one.name: _first(given, spellings) or _model(one, given) for one, spellings in _spelled(spec.credentials)}
     region = spec.region_of(f"//{host}")
-    variables = {
-        one.name: (*(region.env if region and one.name == "api_key" else ()), *one.env) for one in spec.credentials
+    found = {
+        one.name: _first(environ, _variables(one, region)) if told[one.name] is None else told[one.name]
+        for one in spec.credentials
     }
-    found = {name: _first(environ, variables[name]) if value is None else value for name, value in told.items()}
-    wanted = _choose(spec.credential_sets, told, found)
+    sets = spec.credential_sets
+    wanted = _choose(sets, told, found)
     missing = [one for one in spec.credentials if one.name in wanted and found[one.name] is None]
     if missing:
-        raise _missing(spec, {one.name: variables[one.name] for one in missing}, host, region)
+        raise _missing(spec, {one.name: _variables(one, region) for one in missing}, host, region)
     # Those of the other ways to say who is calling stay here.
-    unused = {name for names in spec.credential_sets for name in names}.difference(wanted)
+    unused = {name for names in sets[1:] for name in (*sets[0], *names)}.difference(wanted)
     return {
         one.name: _check(spec, one, found[one.name])
         for one in spec.credentials
@@ -67,8 +46,22 @@ def resolve(spec: ProviderSpec, given: Mapping[str, Any], environ: Mapping[str, 
     }
 
 
-def _spellings(credential: Credential, own: Iterable[str]) -> list[str]:
-    return [name for name in KEY_SPELLINGS if name not in own] if credential.name == "api_key" else []
+@functools.lru_cache(maxsize=128)
+def own_names(credentials: tuple[Credential, ...]) -> frozenset[str]:
+    """What a vendor's credentials are called."""
+    return frozenset(credential.name for credential in credentials)
+
+
+@functools.lru_cache(maxsize=128)
+def _spelled(credentials: tuple[Credential, ...]) -> tuple[tuple[Credential, tuple[str, ...]], ...]:
+    """Each credential with the arguments that may hold it, in order."""
+    others = tuple(name for name in KEY_SPELLINGS if name not in own_names(credentials))
+    return tuple((one, (one.name, *(others if one.name == "api_key" else ()))) for one in credentials)
+
+
+def _variables(credential: Credential, region: Region | None) -> tuple[str, ...]:
+    """The environment variables that may hold a credential, in order."""
+    return (*region.env, *credential.env) if region and credential.name == "api_key" else credential.env
 
 
 def _model(credential: Credential, given: Mapping[str, Any]) -> str | None:
@@ -78,12 +71,17 @@ def _model(credential: Credential, given: Mapping[str, Any]) -> str | None:
 
 
 def _first(values: Mapping[str, Any], names: Iterable[str]) -> Any:
-    found = next((value for value in map(values.get, names) if value not in (None, "")), None)
-    return Secret(found) if isinstance(found, str) else found
+    for name in names:
+        value = values.get(name)
+        if value not in (None, ""):
+            return Secret(value) if isinstance(value, str) else value
+    return None
 
 
 def _choose(sets: Sequence[tuple[str, ...]], told: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[str, ...]:
     """The set of names to call with: one that arguments speak of, else one that the environment holds whole."""
+    if len(sets) == 1:
+        return sets[0]
     named = [names for names in sets if any(told[name] is not None for name in names)]
     whole = [names for names in sets if all(found[name] is not None for name in names)]
     both = [names for names in named if names in whole]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from ._request import ChatRequest
-from ._wire import Secret
+from ._secrets import Secret
 from .exceptions import BadRequestError, ProviderError
 from .schema import Adaptation
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from ._litellm_results import Sent
 from ._log import logger
-from ._wire import Secret
+from ._secrets import Secret
 from .exceptions import AuthenticationError, BadRequestError, ProviderError
 from .schema import Adaptation
 

@@ -20,10 +20,11 @@ from ._inflate import ACCEPTED
 from ._lines import AsyncTimedBackend, ClientClosedError, Lines, TimedBackend, latest_line, shut_down
 from ._proxies import missing_socks_extra
 from ._replies import Reply
+from ._secrets import Headers
 from ._timeouts import Deadline
 from ._urls import host_of
 from ._ways import Address, Ways
-from ._wire import Headers, HttpRequest
+from ._wire import HttpRequest
 from .exceptions import (
     APIConnectionError,
     APIError,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -52,13 +53,16 @@ class ChatRequest:
     def changed(self, **changes: Any) -> ChatRequest:
         """The same call with other values, as ``dataclasses.replace`` gives it, in a third of the time."""
         made = object.__new__(ChatRequest)
-        for name, put in _FIELDS:
-            put(made, changes.pop(name) if name in changes else getattr(self, name))
-        if changes:
-            raise TypeError(f"a call has no {', '.join(changes)}")
+        for put, value in zip(_PUT.values(), _values_of(self), strict=True):
+            put(made, value)
+        for name, value in changes.items():
+            if name not in _PUT:
+                raise TypeError(f"a call has no {name}")
+            _PUT[name](made, value)
         return made
 
 
-_FIELDS: tuple[tuple[str, Callable[[ChatRequest, Any], None]], ...] = tuple(
-    (one.name, getattr(ChatRequest, one.name).__set__) for one in fields(ChatRequest)
-)
+_PUT: dict[str, Callable[[ChatRequest, Any], None]] = {
+    one.name: getattr(ChatRequest, one.name).__set__ for one in fields(ChatRequest)
+}
+_values_of = operator.attrgetter(*_PUT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,16 +11,17 @@ from typing import Any
 from . import _registry
 from ._addresses import clean_base_url
 from ._call import Backend, NativeBackend, Route
-from ._credentials import CREDENTIAL_NAMES, KEY_SPELLINGS, resolve
+from ._credentials import own_names, resolve
 from ._framing import MAX_EVENT_BYTES
 from ._log import logger
 from ._messages import read_messages
 from ._protocols.base import ProviderSpec
 from ._request import ChatRequest
 from ._retry import RetryPolicy
+from ._secrets import CREDENTIAL_NAMES, KEY_SPELLINGS, Headers, Query, Secret
 from ._timeouts import Timeouts
 from ._urls import host_of
-from ._wire import Environment, Headers, Query, Secret
+from ._wire import Environment
 from .exceptions import BadRequestError, ProviderError, UnionLLMError
 from .schema import Adaptation, new_id
 
@@ -106,14 +108,15 @@ def _common(args: Mapping[str, Any]) -> dict[str, Any]:
     policy = args.get("param_policy", "adapt")
     if policy not in ("adapt", "strict", "raw"):
         raise BadRequestError(f"param_policy={policy!r} is none of 'adapt', 'strict', 'raw'.")
-    mappings: dict[str, Any] = {}
-    for name, copy in (("extra_headers", Headers), ("extra_query", Query), ("extra_body", dict)):
-        value = args.get(name, {})
-        if not isinstance(value, Mapping):
-            raise BadRequestError(f"{name} must be a dict, not {type(value).__name__}.")
-        mappings[name] = copy(value)
+    mappings: dict[str, Any] = {"extra_headers": Headers(), "extra_query": Query(), "extra_body": {}}
+    for name, copy in mappings.items():
+        value = args.get(name)
+        if value is not None:
+            if not isinstance(value, Mapping):
+                raise BadRequestError(f"{name} must be a dict, not {type(value).__name__}.")
+            copy.update(value)
     for header, value in mappings["extra_headers"].items():
-        mappings["extra_headers"][header] = _header_value(header, value)
+        _check_header(header, value)
     stream = args.get("stream", False)
     if stream not in (True, False):
         raise BadRequestError(f"stream={stream!r} is neither True nor False.")
@@ -138,18 +141,22 @@ def _hosts(given: Any) -> bool | frozenset[str]:
     return bool(given)
 
 
-def _header_value(name: Any, value: Any) -> str:
+def _check_header(name: Any, value: Any) -> None:
     is_name = isinstance(name, str) and name.isascii() and name.replace("-", "").replace("_", "").isalnum()
     if not is_name or not isinstance(value, str) or not value.isascii() or not value.isprintable():
         raise BadRequestError(f"extra_headers[{name!r}]: names are letters, digits and dashes, values printable ASCII.")
-    return value
 
 
 def _retries(args: Mapping[str, Any]) -> RetryPolicy:
     given = args.get("max_retries", 2)
     if isinstance(given, bool) or not isinstance(given, int) or given < 0:
         raise BadRequestError(f"max_retries={given!r} is not a whole number of 0 or more.")
-    return RetryPolicy(max_retries=given)
+    return _policy(given)
+
+
+@functools.lru_cache(maxsize=16)
+def _policy(max_retries: int) -> RetryPolicy:
+    return RetryPolicy(max_retries=max_retries)
 
 
 def _max_bytes(args: Mapping[str, Any]) -> int:
@@ -173,7 +180,7 @@ def _native_route(
 ) -> Route:
     adapter, spec = found.adapter, found.adapter.spec
     base_url = _base_url(spec, found.region, args, environ)
-    own = {credential.name for credential in spec.credentials}
+    own = own_names(spec.credentials)
     credentials = resolve(spec, args, environ, host=host_of(base_url))
     chat = ChatRequest(
         provider=spec.name,
@@ -210,9 +217,9 @@ def _native_route(
 
 def _foreign_credentials(spec: ProviderSpec, args: Mapping[str, Any]) -> Iterator[Adaptation]:
     """Credentials that belong to other providers: never sent, and not passed over in silence."""
-    own = {credential.name for credential in spec.credentials}
-    known = {*own, *KEY_SPELLINGS} if "api_key" in own else own
-    for name in sorted(CREDENTIAL_NAMES & args.keys() - known):
+    own = own_names(spec.credentials)
+    known = own.union(KEY_SPELLINGS) if "api_key" in own else own
+    for name in sorted(CREDENTIAL_NAMES.intersection(args) - known):
         reason = f"{spec.name} knows no such credential; its own: {', '.join(sorted(own)) or 'none'}"
         if args.get("param_policy") == "strict":
             raise BadRequestError(f"{name}= has no effect here: {reason}. Leave it out.", provider=spec.name)
@@ -314,14 +321,14 @@ def provider_of(args: Mapping[str, Any]) -> str:
     return name.lower() if found is None else found.adapter.spec.name
 
 
-def _own_names(provider: str, given: Iterable[str]) -> set[str]:
+def _own_names(provider: str, given: Iterable[str]) -> frozenset[str]:
     """Of these arguments, those that mean nothing to anyone but that provider: its credentials, its apps' inputs."""
     found = _registry.find(provider)
     if found is None:
-        return set()
+        return frozenset()
     spec = found.adapter.spec
     shared = set(given) if spec.shares is None else spec.shares | OPTIONS
-    return {credential.name for credential in spec.credentials} | (set(given) - shared)
+    return own_names(spec.credentials) | (set(given) - shared)
 
 
 #: Spellings of one thing: whichever of them is given later replaces them all.
@@ -338,7 +345,7 @@ def merge_args(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any
     is_other = names_one and bool(provider_of(own)) and provider_of(own) != provider_of(base)
     kept = dict(base)
     for group in _SAME_THING:
-        if any(own.get(name) is not None for name in group):
+        if not group.isdisjoint(own) and any(own.get(name) is not None for name in group):
             kept = {name: value for name, value in kept.items() if name not in group | _OF_ONE_APP}
     if is_other:
         foreign = _OF_ONE_PROVIDER | CREDENTIAL_NAMES | _own_names(provider_of(base), kept)

@@ -13,4 +13,4 @@ def host_of(url: str) -> str:
 def place_of(url: str) -> str:
     """The URL without user, password and query: the latter may hold a signature."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{host_of(url)}{parts.path}"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

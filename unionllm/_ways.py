@@ -13,13 +13,15 @@ import sys
 import httpcore
 
 from ._proxies import proxy_for
-from ._wire import Secret
+from ._secrets import Secret
 
 #: How many addresses are remembered, and how many answers to which proxy is theirs.
 _KNOWN = 64
 
+#: Whether it is secure → the variables that say what the proxy for an address is.
 _PROXY_VARIABLES = tuple(
-    case(f"{name}_proxy") for name in ("http", "https", "all", "no") for case in (str.lower, str.upper)
+    tuple(case(f"{name}_proxy") for name in (scheme, "all", "no") for case in (str.lower, str.upper))
+    for scheme in ("http", "https")
 )
 
 #: An address in which there is nothing to normalise or to encode. Of others httpx knows how they are read.
@@ -86,7 +88,7 @@ class Ways:
     def proxy(self, address: Address) -> str | None:
         """The proxy for it, as the environment says now, or the system's settings said first."""
         # A proxy may be named with its password, which no traceback is to show.
-        named = (value and Secret(value) for value in map(os.environ.get, _PROXY_VARIABLES))
+        named = [value and Secret(value) for value in map(os.environ.get, _PROXY_VARIABLES[address.is_secure])]
         seen = (address.host, str(address.is_secure), *named)
         known = self._proxies
         if seen in known:

@@ -18,9 +18,10 @@ from ._lines import WIRE_ERRORS
 from ._log import Shown, logger, redact
 from ._network import translate
 from ._replies import Reply
+from ._secrets import Headers, Secret
 from ._timeouts import Deadline
 from ._urls import host_of, place_of
-from ._wire import Headers, HttpRequest, Secret, WebSocketRequest
+from ._wire import HttpRequest, WebSocketRequest
 from .exceptions import APIResponseError, BadRequestError, ProviderError
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
+from ._secrets import Headers
 from ._urls import place_of
 
 if TYPE_CHECKING:
@@ -28,22 +29,6 @@ if TYPE_CHECKING:
     from .schema import ModelResponseChunk
 
 T = TypeVar("T")
-
-
-class Secret(str):
-    """A credential: a plain string to whoever uses it, ``'***'`` to whoever prints the dict that holds it."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'***'"
-
-
-class Headers(dict[str, str]):
-    """Request headers. Their ``repr`` shows names only: values are keys and signatures."""
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({sorted(map(str, self))})"
 
 
 class Environment(Mapping[str, str]):
@@ -71,10 +56,6 @@ class Environment(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return "Environment(…)"
-
-
-class Query(Headers):
-    """A query. Its ``repr`` shows names only, too: a value may be a signature."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,8 @@ from ._protocols.parameters import (
     adaptation,
 )
 from ._request import ChatRequest
-from ._wire import ChunkParser, Flow, Headers, HttpReply, HttpRequest, OpenStream, Perform, Wait, WebSocketRequest
+from ._secrets import Headers
+from ._wire import ChunkParser, Flow, HttpReply, HttpRequest, OpenStream, Perform, Wait, WebSocketRequest
 
 __all__ = [
     "Adapter",

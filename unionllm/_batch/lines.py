@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._credentials import CREDENTIAL_NAMES
 from .._routes import OPTIONS, merge_args, provider_of
+from .._secrets import CREDENTIAL_NAMES
 from ..exceptions import BadRequestError
 
 #: Where OpenAI's batch lines go; other endpoints are not chats.

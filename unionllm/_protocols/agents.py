@@ -14,7 +14,8 @@ from urllib.parse import urlencode
 from .._join import Joiner
 from .._multipart import multipart
 from .._reader import StreamReader
-from .._wire import Flow, Headers, HttpReply, HttpRequest, OpenStream
+from .._secrets import Headers
+from .._wire import Flow, HttpReply, HttpRequest, OpenStream
 from ..exceptions import APIResponseError, BadRequestError
 from . import means
 from .agent_media import Medium, read_medium

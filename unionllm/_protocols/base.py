@@ -8,6 +8,7 @@ for that. A spec, which others extend with fields of their own, is a dataclass.
 
 from __future__ import annotations
 
+import functools
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -186,13 +187,17 @@ class ProviderSpec:
 
     def region_of(self, url: str) -> Region | None:
         """The region whose host a URL belongs to."""
-        host = host_of(url)
-        return next((region for region in self.regions if _is_host(host, urlsplit(region.base_url).netloc)), None)
+        return _region_of(self.regions, host_of(url))
 
     @property
     def console(self) -> str:
         """Where keys are made."""
         return self.regions[0].console
+
+
+@functools.lru_cache(maxsize=256)
+def _region_of(regions: tuple[Region, ...], host: str) -> Region | None:
+    return next((region for region in regions if _is_host(host, urlsplit(region.base_url).netloc)), None)
 
 
 def _is_host(host: str, pattern: str) -> bool:

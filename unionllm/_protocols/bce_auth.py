@@ -12,8 +12,9 @@ from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from .._secrets import Headers, Secret
 from .._urls import host_of
-from .._wire import Headers, HttpRequest, Secret
+from .._wire import HttpRequest
 from .tokens import Token
 
 #: Where tokens are sold.

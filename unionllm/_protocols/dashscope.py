@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .._wire import Flow, Headers, HttpReply
+from .._secrets import Headers
+from .._wire import Flow, HttpReply
 from ..exceptions import APIError, APIStatusError, BadRequestError, InsufficientBalanceError
 from ..schema import Adaptation, Context, ModelResponse, Usage
 from . import errors, means

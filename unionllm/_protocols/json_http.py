@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from .._wire import Headers, HttpReply
+from .._secrets import Headers
+from .._wire import HttpReply
 from ..exceptions import APIError, APIResponseError, BadRequestError
 from . import errors
 from .base import Adapter, ErrorFacts, JSONObject, ProviderSpec
@@ -80,6 +81,9 @@ class JSONVendor(Adapter):
         return errors.unreadable(self.spec, chat, what, text, status)
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
 def encode_body(spec: ProviderSpec, body: JSONObject) -> bytes:
     """The body as JSON.
 
@@ -87,7 +91,7 @@ def encode_body(spec: ProviderSpec, body: JSONObject) -> bytes:
         BadRequestError: a value that JSON cannot carry.
     """
     try:
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
+        return _encode(body).encode("utf-8")
     except (TypeError, ValueError, RecursionError) as error:
         raise BadRequestError(
             f"{spec.name}: the request cannot be written as JSON ({error}). "
@@ -98,7 +102,7 @@ def encode_body(spec: ProviderSpec, body: JSONObject) -> bytes:
 def parse_json(content: bytes) -> Any:
     """The decoded body, or None when it is no JSON. Blank lines sent to keep a connection alive may precede it."""
     try:
-        return load_json(content.decode("utf-8-sig").strip())
+        return load_json(content.decode("utf-8").removeprefix("\ufeff").strip())
     except ValueError:
         return None
 

@@ -98,12 +98,13 @@ class OpenAICompatible(JSONVendor):
         model = chat.model.lower()
         params = dict(chat.params)
         changes = self.adapt_params(chat, params)
-        for rule in self.spec.rules:
-            changes.extend(rule.apply(params, model))
         family = self.family(model)
-        changes.extend(family.translate(params))
-        for rule in self.spec.late_rules:
-            changes.extend(rule.apply(params, model))
+        if params:  # most calls have none
+            for rule in self.spec.rules:
+                changes.extend(rule.apply(params, model))
+            changes.extend(family.translate(params))
+            for rule in self.spec.late_rules:
+                changes.extend(rule.apply(params, model))
         changes.extend(self.adapt_translated(chat, params))
         messages, message_changes = adapt_messages(
             chat.messages, self.spec.messages, thinks=family.is_on(params), adapt_part=self.part_rule(chat)
@@ -141,7 +142,10 @@ class OpenAICompatible(JSONVendor):
 
     def family(self, model: str) -> Thinking:
         """How that model, named in lower case, thinks."""
-        return next((known for known in self.spec.thinking if known.matches(model)), Thinking(never=True))
+        for known in self.spec.thinking:
+            if known.matches(model):
+                return known
+        return Thinking(never=True)
 
     def thinks(self, model: str) -> bool:
         """See ``Adapter``."""
@@ -278,7 +282,7 @@ class OpenAICompatible(JSONVendor):
 
 def _is_one_of(pattern: str | None, model: str) -> bool:
     """Whether a model, named in lower case, is one of those that a pattern describes; None describes no model."""
-    return pattern is not None and re.match(pattern, model) is not None
+    return pattern is not None and (not pattern or re.match(pattern, model) is not None)
 
 
 def _are_choices(choices: Any) -> bool:

@@ -73,6 +73,8 @@ def _reasoning(raw: JSONObject) -> str | None:
 
 def _extra(raw: JSONObject, known: frozenset[str]) -> JSONObject:
     """A vendor's further fields; one that bears the name of a field of ours is kept beside it."""
+    if known.issuperset(raw):
+        return {}
     return {f"vendor_{name}" if name in _OURS else name: value for name, value in raw.items() if name not in known}
 
 
@@ -88,8 +90,10 @@ def parse_message(raw: JSONObject, make_id: MakeId) -> Message:
         "tool_calls": [parse_tool_call(call, make_id) for call in calls] if calls else None,
         "function_call": parse_function(raw["function_call"]) if raw.get("function_call") else None,
     }
-    extra = set_apart(_extra(raw, _MESSAGE_FIELDS))
-    known.update({name: extra.pop(name) for name in _OPTIONAL_MESSAGE_FIELDS if name in extra})
+    extra = _extra(raw, _MESSAGE_FIELDS)
+    if extra:
+        extra = set_apart(extra)
+        known.update({name: extra.pop(name) for name in _OPTIONAL_MESSAGE_FIELDS if name in extra})
     return Message.build(known, extra)
 
 
@@ -216,7 +220,7 @@ class OpenAIChunkParser:
             if choice is not None:
                 choices.append(choice)
         known: JSONObject = {**self._head, "choices": choices}
-        extra = {} if _BODY_FIELDS.issuperset(data) else _extra(data, _BODY_FIELDS)
+        extra = _extra(data, _BODY_FIELDS)
         own = _own_fields(self._dialect, data)
         if own:
             self._own.update(own)
@@ -250,7 +254,7 @@ class OpenAIChunkParser:
         if delta is None and index not in self._started:
             delta = raw.get("message")
         made = self._delta(index, delta or {})
-        extra = {} if _CHOICE_FIELDS.issuperset(raw) else _extra(raw, _CHOICE_FIELDS)
+        extra = _extra(raw, _CHOICE_FIELDS)
         if made is None and raw.get("logprobs") is None:
             self._late_of.setdefault(index, {}).update(extra)
             return None

@@ -23,7 +23,10 @@ class Rule(Protocol):
     """One thing that a vendor does not take as given."""
 
     def apply(self, params: JSONObject, model: str) -> Iterable[Adaptation]:  # pyright: ignore[reportReturnType]
-        """Change ``params`` in place; return what was changed. ``model`` is in lower case."""
+        """Change ``params`` in place; return what was changed. ``model`` is in lower case.
+
+        Not called for a call without parameters.
+        """
 
 
 def adaptation(parameter: str, action: str, given: Any, sent: Any, reason: str) -> Adaptation:
@@ -58,9 +61,9 @@ class Drop(NamedTuple):
 
     def apply(self, params: JSONObject, model: str) -> Iterable[Adaptation]:
         """See ``Rule``."""
-        if not re.match(self.models, model):
-            return []
         found = [name for name in self.names if name in params]
+        if not found or not re.match(self.models, model):
+            return []
         return [adaptation(name, "dropped", params.pop(name), None, self.reason) for name in found]
 
 
@@ -255,7 +258,7 @@ class Thinking(NamedTuple):
 
     def matches(self, model: str) -> bool:
         """Whether a model, named in lower case, is of this family."""
-        return re.match(self.models, model) is not None
+        return not self.models or re.match(self.models, model) is not None
 
     def is_on(self, params: Mapping[str, Any]) -> bool:
         """Whether a call with these (translated) parameters thinks."""

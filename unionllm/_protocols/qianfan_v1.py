@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
-from .._wire import Flow, Headers, HttpReply, HttpRequest, Secret
+from .._secrets import Headers, Secret
+from .._wire import Flow, HttpReply, HttpRequest
 from ..exceptions import (
     APIError,
     AuthenticationError,

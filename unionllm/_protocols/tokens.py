@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .._fork import process_id
-from .._wire import Flow, Secret, Wait
+from .._secrets import Secret
+from .._wire import Flow, Wait
 from ..exceptions import APIError
 
 #: Seconds between two looks at whether another call has bought the token.

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from .. import UnionLLM, aunionchat, unionchat
-from .._credentials import CREDENTIAL_NAMES, KEY_SPELLINGS
+from .._secrets import CREDENTIAL_NAMES, KEY_SPELLINGS
 
 #: Fields that are arguments of ``unionchat`` under the same name.
 _ARGUMENTS = (

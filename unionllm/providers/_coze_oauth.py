@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from .._protocols.base import JSONObject
 from .._protocols.json_http import JSONVendor, encode_body
 from .._protocols.tokens import Token, TokenCache, account_key
-from .._wire import Flow, HttpRequest, Secret
+from .._secrets import Secret
+from .._wire import Flow, HttpRequest
 from ..exceptions import AuthenticationError, ProviderError
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from .._protocols.openai_media import check_kind, is_web_address, url_of
 from .._protocols.openai_messages import refuse_part
 from .._protocols.parameters import adaptation
 from .._protocols.structured_output import is_class
-from .._wire import Headers, HttpReply
+from .._secrets import Headers
+from .._wire import HttpReply
 from ..exceptions import APIError, AuthenticationError, BadRequestError, NotFoundError
 
 if TYPE_CHECKING:

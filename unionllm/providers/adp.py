@@ -18,7 +18,8 @@ from .._protocols.agents import Agent, AgentSpec
 from .._protocols.base import Credential, ErrorFacts, JSONObject, Region, frozen
 from .._protocols.openai_messages import text_of
 from .._protocols.parameters import adaptation
-from .._wire import Flow, Headers, HttpRequest, Secret
+from .._secrets import Headers, Secret
+from .._wire import Flow, HttpRequest
 from ..exceptions import APIError, BadRequestError
 from ._adp_events import ADPParser
 

@@ -18,7 +18,8 @@ from .._protocols.base import Credential, JSONObject, Region
 from .._protocols.dashscope import ERRORS, heed_retry_word, with_told_status
 from .._protocols.openai_messages import text_of
 from .._protocols.parameters import adaptation
-from .._wire import Headers, HttpReply, HttpRequest
+from .._secrets import Headers
+from .._wire import HttpReply, HttpRequest
 from ..exceptions import APIError, BadRequestError
 from ._bailian_events import BailianParser
 

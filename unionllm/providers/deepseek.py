@@ -37,8 +37,8 @@ class DeepSeek(OpenAICompatible):
             is_default = chat.base_url in (self.spec.base_url, f"{self.spec.base_url}/v1")
             base_url = _BETA if chat.params["beta"] and is_default else chat.base_url
             chat = replace(chat, params=params, base_url=base_url)
-        retired = _RETIRED.get(chat.model) if self.spec.region_of(chat.base_url) else None
-        if retired is None or chat.param_policy == "raw":
+        retired = _RETIRED.get(chat.model)
+        if retired is None or chat.param_policy == "raw" or self.spec.region_of(chat.base_url) is None:
             return super().prepare(chat)
         model, thinking = retired
         note = f"deepseek retired {chat.model!r} on 2026-07-24; {model!r} with thinking {thinking} took over. Use it."

@@ -16,7 +16,8 @@ from .._protocols.json_http import parse_json
 from .._protocols.openai_compatible import OpenAICompatible, OpenAISpec, refuse_changes
 from .._protocols.openai_messages import refuse_part, take_part
 from .._protocols.parameters import Drop, Only, Rename, adaptation
-from .._wire import Flow, HttpRequest, Perform, Secret
+from .._secrets import Secret
+from .._wire import Flow, HttpRequest, Perform
 
 if TYPE_CHECKING:
     from .._llamacpp import LocalServer

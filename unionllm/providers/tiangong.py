@@ -17,7 +17,8 @@ from .._protocols.openai_compatible import OpenAICompatible, OpenAISpec
 from .._protocols.openai_messages import MessageFacts, refuse_part
 from .._protocols.openai_parsing import OpenAIChunkParser
 from .._protocols.parameters import Clamp, Drop, Rename
-from .._wire import ChunkParser, Flow, Headers, HttpReply, HttpRequest, Secret, WebSocketRequest
+from .._secrets import Headers, Secret
+from .._wire import ChunkParser, Flow, HttpReply, HttpRequest, WebSocketRequest
 from ..exceptions import (
     APIError,
     AuthenticationError,

@@ -18,7 +18,8 @@ from .._protocols.openai_messages import refuse_part
 from .._protocols.openai_parsing import OpenAIChunkParser
 from .._protocols.parameters import AtMost, Clamp, Drop, PenaltyScore, Thinking, adaptation
 from .._protocols.tokens import Token, TokenCache, account_key
-from .._wire import Flow, Headers, HttpReply, HttpRequest, Secret
+from .._secrets import Headers, Secret
+from .._wire import Flow, HttpReply, HttpRequest
 from ..exceptions import (
     APIError,
     AuthenticationError,

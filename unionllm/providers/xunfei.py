@@ -16,7 +16,8 @@ from .._protocols.openai_messages import MessageFacts
 from .._protocols.parameters import Clamp, Drop, Rename, adaptation
 from .._protocols.spark import COMMON_RULES, ERRORS, OTHER_MODELS, THINKING, Spark, SparkParser
 from .._protocols.spark_frames import FrameParser, calls_as_text, sign_url
-from .._wire import Flow, Headers, HttpRequest, OpenStream, Secret, WebSocketRequest
+from .._secrets import Headers, Secret
+from .._wire import Flow, HttpRequest, OpenStream, WebSocketRequest
 from ..exceptions import BadRequestError
 from . import xunfei_http
 

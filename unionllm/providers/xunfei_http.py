@@ -22,7 +22,7 @@ from .._protocols.spark import (
     Spark,
     SparkParser,
 )
-from .._wire import Secret
+from .._secrets import Secret
 from ..exceptions import BadRequestError
 
 if TYPE_CHECKING:

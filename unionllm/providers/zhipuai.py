@@ -27,7 +27,8 @@ from .._protocols.parameters import (
     Thinking,
     adaptation,
 )
-from .._wire import Flow, Headers, Secret
+from .._secrets import Headers, Secret
+from .._wire import Flow
 from ..exceptions import BadRequestError
 from ..schema import Context
 
