@@ -73,8 +73,8 @@ def _model(credential: Credential, given: Mapping[str, Any]) -> str | None:
 def _first(values: Mapping[str, Any], names: Iterable[str]) -> Any:
     for name in names:
         value = values.get(name)
-        if value not in (None, ""):
-            return Secret(value) if isinstance(value, str) else value
+        if value is not None and value != "":
+            return Secret(value) if type(value) is str else value
     return None
 
 

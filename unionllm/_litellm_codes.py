@@ -219,7 +219,7 @@ def _with_key(chat: ChatRequest, variables: tuple[str, ...], environ: Mapping[st
     found = next((environ[name] for name in variables if environ.get(name)), "")
     if chat.credentials.get("api_key") or not found:
         return chat
-    return replace(chat, credentials={**chat.credentials, "api_key": Secret(found)})
+    return chat._replace(credentials={**chat.credentials, "api_key": Secret(found)})
 
 
 def _through_gone(chat: ChatRequest, code: str, model: str, environ: Mapping[str, str]) -> Adjusted:
@@ -242,7 +242,7 @@ def _through_door(chat: ChatRequest, code: str, model: str, door: _Door, environ
 
 def _compatible(chat: ChatRequest, code: str, model: str, base: str) -> Adjusted:
     params = {name: value for name, value in chat.params.items() if name != "custom_llm_provider"}
-    made = replace(chat, provider=_COMPATIBLE, model=f"{_COMPATIBLE}/{model}", base_url=base, params=params)
+    made = chat._replace(provider=_COMPATIBLE, model=f"{_COMPATIBLE}/{model}", base_url=base, params=params)
     return Adjusted(chat=made, provider=code)
 
 
@@ -259,25 +259,25 @@ def _with_plain_prompt(chat: ChatRequest, model: str) -> ChatRequest:
     if _TEMPLATE_ARGUMENTS & chat.params.keys() or any(part in model.lower() for part in _TEMPLATED):
         return chat
     roles = {role: {"pre_message": "", "post_message": " "} for role in ("system", "user", "assistant")}
-    return replace(chat, params={**chat.params, "roles": roles})
+    return chat._replace(params={**chat.params, "roles": roles})
 
 
 def _for_sagemaker(chat: ChatRequest, model: str) -> ChatRequest:
     """The host in the place where LiteLLM looks for it."""
     if not chat.base_url or "sagemaker_base_url" in chat.params:
-        return replace(chat, base_url="")
+        return chat._replace(base_url="")
     verb = "invocations-response-stream" if chat.stream else "invocations"
     is_whole = "/endpoints/" in chat.base_url
     url = chat.base_url if is_whole else f"{chat.base_url}/endpoints/{model}/{verb}"
-    return replace(chat, params={**chat.params, "sagemaker_base_url": url}, base_url="")
+    return chat._replace(params={**chat.params, "sagemaker_base_url": url}, base_url="")
 
 
 def _for_nlp_cloud(chat: ChatRequest, _: str) -> ChatRequest:
     base = f"{chat.base_url}/" if chat.base_url else ""  # LiteLLM puts the model behind it as it is
     if not chat.stream:
-        return replace(chat, base_url=base)
+        return chat._replace(base_url=base)
     told = Adaptation(parameter="stream", action="replaced", given=True, sent=False, reason=_IN_ONE_PIECE["nlp_cloud"])
-    return replace(chat, base_url=base, adaptations=(*chat.adaptations, told))
+    return chat._replace(base_url=base, adaptations=(*chat.adaptations, told))
 
 
 _OWN_WAYS: dict[str, Callable[[ChatRequest, str], ChatRequest]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import sys
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -170,8 +171,10 @@ def describe() -> list[dict[str, Any]]:
 
 
 def _load(module: str) -> Adapter:
-    adapter: Adapter = importlib.import_module(f"unionllm.providers.{module}").adapter
-    return adapter
+    name = f"unionllm.providers.{module}"
+    # One that is being imported by another thread has none yet, and is waited for.
+    adapter: Adapter | None = getattr(sys.modules.get(name), "adapter", None)
+    return importlib.import_module(name).adapter if adapter is None else adapter
 
 
 @functools.cache

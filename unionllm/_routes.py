@@ -127,6 +127,7 @@ def _common(args: Mapping[str, Any]) -> dict[str, Any]:
         "fetch_media": _hosts(args.get("fetch_media")),
         "now": time.time(),
         "make_id": new_id,
+        "memory": {},
     }
 
 
@@ -200,8 +201,8 @@ def _native_route(
         raise BadRequestError(
             f"{spec.name}: a message or parameter cannot be read ({error}). Check their types.", provider=spec.name
         ) from None
-    if foreign := tuple(_foreign_credentials(spec, args)):
-        chat = chat.changed(adaptations=(*foreign, *chat.adaptations))
+    if foreign := _foreign_credentials(spec, args):
+        chat = chat._replace(adaptations=(*foreign, *chat.adaptations))
     for change in chat.adaptations:
         logger.info("%s: %s %s (%s)", spec.name, change.parameter, change.action, change.reason)
     slow = not chat.stream or adapter.thinks(chat.model)
@@ -215,15 +216,16 @@ def _native_route(
     )
 
 
-def _foreign_credentials(spec: ProviderSpec, args: Mapping[str, Any]) -> Iterator[Adaptation]:
+def _foreign_credentials(spec: ProviderSpec, args: Mapping[str, Any]) -> list[Adaptation]:
     """Credentials that belong to other providers: never sent, and not passed over in silence."""
     own = own_names(spec.credentials)
-    known = own.union(KEY_SPELLINGS) if "api_key" in own else own
-    for name in sorted(CREDENTIAL_NAMES.intersection(args) - known):
-        reason = f"{spec.name} knows no such credential; its own: {', '.join(sorted(own)) or 'none'}"
-        if args.get("param_policy") == "strict":
-            raise BadRequestError(f"{name}= has no effect here: {reason}. Leave it out.", provider=spec.name)
-        yield Adaptation(parameter=name, action="dropped", given="***", reason=reason)
+    names = CREDENTIAL_NAMES.intersection(args) - own
+    if "api_key" in own:
+        names = names.difference(KEY_SPELLINGS)
+    reason = f"{spec.name} knows no such credential; its own: {', '.join(sorted(own)) or 'none'}" if names else ""
+    if names and args.get("param_policy") == "strict":
+        raise BadRequestError(f"{min(names)}= has no effect here: {reason}. Leave it out.", provider=spec.name)
+    return [Adaptation(parameter=name, action="dropped", given="***", reason=reason) for name in sorted(names)]
 
 
 def _about(error: UnionLLMError, spec: ProviderSpec) -> UnionLLMError:
@@ -234,9 +236,10 @@ def _about(error: UnionLLMError, spec: ProviderSpec) -> UnionLLMError:
 
 def _model(spec: ProviderSpec, args: Mapping[str, Any]) -> str:
     model = _text(args, "model")
-    for name in (_text(args, "provider").lower(), spec.name):
-        if name and model.lower().startswith(f"{name}/"):
-            model = model[len(name) + 1 :]
+    if "/" in model:
+        for name in (_text(args, "provider").lower(), spec.name):
+            if name and model.lower().startswith(f"{name}/"):
+                model = model[len(name) + 1 :]
     model = model or spec.default_model or ""
     if not model:
         raise BadRequestError(f"{spec.name}: no model given. Pass model=…; the vendor lists them at {spec.docs}.")

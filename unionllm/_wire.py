@@ -58,8 +58,11 @@ class Environment(Mapping[str, str]):
         return "Environment(…)"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpRequest:
+#: Of a request that has none of its own.
+_NO_HEADERS = Headers()
+
+
+class HttpRequest(NamedTuple):
     """One HTTP request.
 
     ``secrets`` are values that must not be logged, wherever they may come back. ``hides_reply``: the answer holds a
@@ -68,9 +71,9 @@ class HttpRequest:
 
     url: str
     method: str = "POST"
-    headers: Headers = field(default_factory=Headers)
-    content: bytes | None = field(default=None, repr=False)
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    headers: Headers = _NO_HEADERS
+    content: bytes | None = None
+    secrets: tuple[str, ...] = ()
     hides_reply: bool = False
 
     def __repr__(self) -> str:
@@ -78,18 +81,21 @@ class HttpRequest:
         return f"HttpRequest({self.method} {place_of(self.url)}, headers={self.headers!r})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpReply:
+class HttpReply(NamedTuple):
     """A whole HTTP answer.
 
     ``headers`` have lower-case names; ``url`` is where it came from, without its query; ``received_at`` is Unix time.
     """
 
     status: int
-    headers: Mapping[str, str] = field(repr=False)  # a vendor may repeat there what it was sent, as it may in the body
-    content: bytes = field(repr=False)
+    headers: Mapping[str, str]
+    content: bytes
     url: str
     received_at: float = 0.0
+
+    def __repr__(self) -> str:
+        # A vendor may repeat in the headers what it was sent, as it may in the body.
+        return f"HttpReply(status={self.status!r}, url={self.url!r}, received_at={self.received_at!r})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

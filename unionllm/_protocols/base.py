@@ -179,7 +179,7 @@ class ProviderSpec:
     @property
     def credential_sets(self) -> tuple[tuple[str, ...], ...]:
         """Names of credentials, a set for each way to say who is calling; the usual way first."""
-        return (tuple(one.name for one in self.credentials if one.required), *self.alternatives)
+        return _credential_sets(self.credentials, self.alternatives)
 
     def region(self, name: str) -> Region | None:
         """The region of that name."""
@@ -193,6 +193,13 @@ class ProviderSpec:
     def console(self) -> str:
         """Where keys are made."""
         return self.regions[0].console
+
+
+@functools.lru_cache(maxsize=128)
+def _credential_sets(
+    credentials: tuple[Credential, ...], alternatives: tuple[tuple[str, ...], ...]
+) -> tuple[tuple[str, ...], ...]:
+    return (tuple(one.name for one in credentials if one.required), *alternatives)
 
 
 @functools.lru_cache(maxsize=256)

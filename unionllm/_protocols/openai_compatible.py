@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlencode
 
@@ -94,7 +94,7 @@ class OpenAICompatible(JSONVendor):
         if chat.param_policy == "raw":
             wanted: Any = chat.params.get("response_format")
             params = {**chat.params, "response_format": schema_of(wanted)} if is_class(wanted) else dict(chat.params)
-            return replace(chat, params=params)
+            return chat._replace(params=params)
         model = chat.model.lower()
         params = dict(chat.params)
         changes = self.adapt_params(chat, params)
@@ -121,7 +121,7 @@ class OpenAICompatible(JSONVendor):
         changes.extend(self.arrange(chat, messages))
         if chat.param_policy == "strict":
             refuse_changes(self.spec, changes)
-        return chat.changed(params=params, messages=tuple(messages), adaptations=tuple(changes))
+        return chat._replace(params=params, messages=tuple(messages), adaptations=tuple(changes))
 
     def adapt_params(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
         """What this vendor wants done to parameters before the rules; changes ``params`` in place."""
@@ -195,7 +195,7 @@ class OpenAICompatible(JSONVendor):
     def complete_by_stream(self, chat: ChatRequest) -> Flow[ModelResponse]:
         """The whole answer, streamed and joined."""
         step = OpenStream(
-            request=self.build_request(replace(chat, stream=True)), parser=self.chunk_parser(chat), join=True
+            request=self.build_request(chat._replace(stream=True)), parser=self.chunk_parser(chat), join=True
         )
         response: ModelResponse = yield step
         return response

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .._urls import place_of
@@ -75,7 +74,7 @@ def fetch_media(chat: ChatRequest) -> Flow[ChatRequest]:
         if may_fetch(chat.fetch_media, url) and url not in fetched:
             reply: HttpReply = yield HttpRequest(method="GET", url=url)
             fetched[url] = _data_url(url, reply)
-    return replace(chat, messages=tuple(_inline(message, fetched) for message in chat.messages)) if fetched else chat
+    return chat._replace(messages=tuple(_inline(message, fetched) for message in chat.messages)) if fetched else chat
 
 
 def _is_media(part: JSONObject) -> bool:

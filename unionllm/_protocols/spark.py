@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -124,11 +123,11 @@ class Spark(OpenAICompatible):
         if chat.param_policy == "raw":
             return super().prepare(chat)
         model = _NAMES.get(chat.model.lower(), chat.model)
-        prepared = super().prepare(replace(chat, model=model))
+        prepared = super().prepare(chat._replace(model=model))
         if model == chat.model:
             return prepared
         change = adaptation("model", "renamed", chat.model, model, "the vendor's name for it")
-        return replace(prepared, adaptations=(change, *prepared.adaptations))
+        return prepared._replace(adaptations=(change, *prepared.adaptations))
 
     def adapt_params(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
         """See ``OpenAICompatible``."""

@@ -8,18 +8,20 @@ from typing import Any
 from ..schema import CompletionTokensDetails, PromptTokensDetails, Usage
 from .base import JSONObject
 
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+
 
 def parse_usage(raw: Any) -> Usage | None:
     """Token counts, wherever the vendor put the cached and the reasoning ones. None when it did not say."""
     if not isinstance(raw, dict) or not raw:
         return None
-    known: JSONObject = {
-        name: count_of(raw.get(name)) for name in ("prompt_tokens", "completion_tokens", "total_tokens")
-    }
-    prompt, completion = known["prompt_tokens"], known["completion_tokens"]
-    if known["total_tokens"] is None and prompt is not None and completion is not None:
-        known["total_tokens"] = prompt + completion
-    extra = {name: value for name, value in raw.items() if name not in known}
+    extra = dict(raw)
+    prompt, completion, total = (count_of(extra.pop(name, None)) for name in _COUNTS)
+    if total is None and prompt is not None and completion is not None:
+        total = prompt + completion
+    known: JSONObject = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
+    if not extra:  # as most vendors say it
+        return Usage.build({**known, "prompt_tokens_details": None, "completion_tokens_details": None})
     cached = first_count(raw.get("cached_tokens"), raw.get("prompt_cache_hit_tokens"))
     known["prompt_tokens_details"] = _details(
         PromptTokensDetails, extra.pop("prompt_tokens_details", None), "cached_tokens", cached

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .._protocols import dashscope
@@ -57,7 +56,7 @@ class ModelStudio(OpenAICompatible):
         if chat.param_policy == "strict":
             refuse_changes(self.spec, [change])
         params = {name: value for name, value in ready.params.items() if name != "response_format"}
-        return replace(ready, params=params, adaptations=(*ready.adaptations, change))
+        return ready._replace(params=params, adaptations=(*ready.adaptations, change))
 
     def adapt_params(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
         """See ``OpenAICompatible``."""

@@ -7,7 +7,6 @@ the body, and every answer is a stream.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -49,8 +48,8 @@ class ADP(Agent):
             params, extra = ({**place} for place in (chat.params, chat.extra_body))
             params.pop("AppKey", None)
             extra.pop("AppKey", None)
-            chat = replace(chat, credentials=credentials, params=params, extra_body=extra)
-        return super().prepare(replace(chat, base_url=base_url))
+            chat = chat._replace(credentials=credentials, params=params, extra_body=extra)
+        return super().prepare(chat._replace(base_url=base_url))
 
     def turns(
         self, chat: ChatRequest, messages: list[JSONObject], params: JSONObject

@@ -7,7 +7,6 @@ sent the whole conversation, or the question alone with the id of a session that
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -51,7 +50,7 @@ class BailianApp(Agent):
             )
         base_url = chat.base_url.removesuffix(_COMPATIBLE)
         # People give the host alone, or the address of the models.
-        return super().prepare(replace(chat, base_url=base_url if urlsplit(base_url).path else base_url + _NATIVE))
+        return super().prepare(chat._replace(base_url=base_url if urlsplit(base_url).path else base_url + _NATIVE))
 
     def _app(self, chat: ChatRequest) -> str | None:
         return chat.credentials.get("app_id") or (chat.model if self.names_app(chat) else None)

@@ -8,7 +8,6 @@ listed; a stream is one request.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .._protocols.agents import Agent, AgentSpec, join
@@ -59,7 +58,7 @@ class Coze(Agent):
         base_url = chat.base_url.removesuffix("/v3").rstrip("/")
         params = {**chat.params, **who}
         _coze_messages.check_settings(self.spec.name, params)
-        return super().prepare(replace(chat, credentials=credentials, params=params, base_url=base_url))
+        return super().prepare(chat._replace(credentials=credentials, params=params, base_url=base_url))
 
     def turns(
         self, chat: ChatRequest, messages: list[JSONObject], params: JSONObject

@@ -6,7 +6,6 @@ API reference: https://www.volcengine.com/docs/82379/1494384 (read 2026-11-23).
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +42,7 @@ class Doubao(OpenAICompatible):
     def url(self, chat: ChatRequest) -> str:
         """See ``OpenAICompatible``. Bots are asked under a path of their own."""
         if chat.model.startswith(_BOT) and not chat.base_url.endswith("/bots"):
-            chat = replace(chat, base_url=f"{chat.base_url}/bots")
+            chat = chat._replace(base_url=f"{chat.base_url}/bots")
         return super().url(chat)
 
     def adapt_params(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:

@@ -5,7 +5,6 @@ Follows what lobe-chat's client sends (read 2026-11-23).
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .._protocols.base import Credential, ErrorFacts, ErrorRule, JSONObject, Region, frozen
@@ -38,7 +37,7 @@ class InternLM(OpenAICompatible):
     def build_request(self, chat: ChatRequest) -> HttpRequest:
         """See ``OpenAICompatible``."""
         is_whole = any(change.parameter == "stream" for change in chat.adaptations)
-        return super().build_request(replace(chat, stream=False) if is_whole else chat)
+        return super().build_request(chat._replace(stream=False) if is_whole else chat)
 
 
 adapter = InternLM(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .._protocols import means
@@ -47,7 +46,7 @@ class Moonshot(OpenAICompatible):
         if chat.param_policy == "strict":
             refuse_changes(self.spec, changes)
         params = {**ready.params, "response_format": wanted}
-        return replace(ready, params=params, adaptations=(*ready.adaptations, *changes))
+        return ready._replace(params=params, adaptations=(*ready.adaptations, *changes))
 
     def adapt_params(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
         """See ``OpenAICompatible``."""

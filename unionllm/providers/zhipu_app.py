@@ -6,7 +6,6 @@ API reference: https://docs.bigmodel.cn/cn/api (read 2026-11-23). Key and error 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .._protocols import means
@@ -58,7 +57,7 @@ class ZhipuApp(Agent):
             else:
                 params["agent_id"] = chat.model
         base_url = chat.base_url.removesuffix("/paas/v4")
-        return super().prepare(replace(chat, params=params, credentials=credentials, base_url=base_url))
+        return super().prepare(chat._replace(params=params, credentials=credentials, base_url=base_url))
 
     def turns(
         self, chat: ChatRequest, messages: list[JSONObject], params: JSONObject

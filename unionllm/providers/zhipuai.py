@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import json
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .._protocols import means
@@ -58,7 +57,7 @@ class Zhipu(OpenAICompatible):
         yield from ()
         if chat.credentials.get("auth") != "jwt":
             return chat
-        return replace(chat, credentials={**chat.credentials, "token": _token(chat)})
+        return chat._replace(credentials={**chat.credentials, "token": _token(chat)})
 
     def adapt_params(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
         """See ``OpenAICompatible``."""
