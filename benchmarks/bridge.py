@@ -3,9 +3,10 @@
 python benchmarks/bridge.py                      a Markdown table, then the same as JSON
 python benchmarks/bridge.py --rounds 9 --calls 200 --chunks 4000
 
-Both ways of a pair are called in turn, in one process, in rounds whose order alternates; a figure is the median of the
-rounds, a ratio the median of the rounds' ratios: of CPU time, and of the time that passed, which waits for the threads
-that LiteLLM's logging runs in. The server runs in a process of its own and answers at once.
+Both ways of a pair are called in turn, in one process. A round is ten turns of each, whose order alternates, because
+what a call through LiteLLM costs here doubles and halves within seconds; a figure is the median of the rounds, a ratio
+the median of the rounds' ratios: of CPU time, and of the time that passed, which waits for the threads that LiteLLM's
+logging runs in. The server runs in a process of its own and answers at once.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+
+#: Of each way in a round.
+TURNS = 10
 
 MESSAGES = [{"role": "user", "content": "你好"}]
 _HEAD = {"id": "c-1", "created": 1, "model": "m"}
@@ -100,24 +104,34 @@ class Cost:
     time: float
 
 
-def _cost(call: Callable[[], Any], count: int, units: int) -> Cost:
+def _cost(call: Callable[[], Any], count: int) -> Cost:
     begun, used = time.perf_counter(), time.process_time()
     for _ in range(count):
         call()
-    return Cost((time.process_time() - used) / (count * units), (time.perf_counter() - begun) / (count * units))
+    return Cost(time.process_time() - used, time.perf_counter() - begun)
+
+
+def _round(pair: Pair) -> tuple[Cost, Cost]:
+    """What one unit of each way costs."""
+    turns = min(TURNS, pair.count)
+    each = pair.count // turns
+    costs: tuple[list[Cost], list[Cost]] = ([], [])
+    for number in range(turns):
+        order = [(pair.bare, costs[0]), (pair.measured, costs[1])]
+        for call, told in order if number % 2 == 0 else reversed(order):
+            told.append(_cost(call, each))
+    units = turns * each * pair.units
+    bare, measured = (
+        Cost(sum(cost.cpu for cost in told) / units, sum(cost.time for cost in told) / units) for told in costs
+    )
+    return bare, measured
 
 
 def measure(pair: Pair, rounds: int) -> dict[str, Any]:
     """Medians of interleaved rounds."""
     for call in (pair.bare, pair.measured):
-        call()
-        _cost(call, max(1, pair.count // 4), 1)
-    bare: list[Cost] = []
-    measured: list[Cost] = []
-    for number in range(rounds):
-        order = [(pair.bare, bare), (pair.measured, measured)]
-        for call, costs in order if number % 2 == 0 else reversed(order):
-            costs.append(_cost(call, pair.count, pair.units))
+        _cost(call, 1 + max(1, pair.count // 4))
+    bare, measured = zip(*(_round(pair) for _ in range(rounds)), strict=True)
     ratios = [after.cpu / before.cpu for before, after in zip(bare, measured, strict=True)]
     times = [after.time / before.time for before, after in zip(bare, measured, strict=True)]
     return {
