@@ -18,17 +18,16 @@ import logging
 import os
 import sys
 import threading
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._litellm_codes import GONE, Adjusted, adjust
-from ._litellm_route import Route, check_request
+from ._litellm_route import ALSO_COMPATIBLE, Route, check_request
 from ._litellm_streams import AsyncSource, OneChunk, QuietInOurCalls, Source, call_once, call_once_async
 from ._wire import Perform
 from .exceptions import ProviderError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ._litellm_results import Sent
     from ._request import ChatRequest
@@ -138,9 +137,9 @@ class _Codes:
     """
 
     def __init__(self) -> None:
-        self._kept: tuple[Any, int, list[str], frozenset[str]] | None = None
+        self._kept: tuple[Any, int, Sequence[str], frozenset[str]] | None = None
 
-    def of(self, listed: list[Any], own: list[str]) -> frozenset[str]:
+    def of(self, listed: list[Any], own: Sequence[str]) -> frozenset[str]:
         """Those of the list, ``own``, and the configured ones."""
         kept = self._kept  # read once: another thread may put its own in place
         if kept is None or kept[0] is not listed or kept[1] != len(listed) or kept[2] != own:
@@ -230,13 +229,16 @@ def _completion(litellm: Any) -> Callable[..., Any]:
     return completion
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
+class _Plan(NamedTuple):
     litellm: Any
-    arguments: dict[str, Any] = field(repr=False)
+    arguments: dict[str, Any]
     sent: Sent
     #: A stream is asked for whole and handed out as one chunk.
     in_one_piece: bool = False
+
+    def __repr__(self) -> str:
+        # The arguments hold the key.
+        return f"_Plan(sent={self.sent!r}, in_one_piece={self.in_one_piece!r})"
 
 
 def _plan_chat(chat: ChatRequest, deadline: Deadline, *, is_stream: bool) -> _Plan:
@@ -250,20 +252,20 @@ def _plan_chat(chat: ChatRequest, deadline: Deadline, *, is_stream: bool) -> _Pl
     if adjusted.is_usual:
         return plan
     arguments = {name: value for name, value in plan.arguments.items() if name not in adjusted.refuses}
-    return replace(plan, arguments=arguments, sent=_tell(plan.sent, adjusted), in_one_piece=adjusted.in_one_piece)
+    return plan._replace(arguments=arguments, sent=_tell(plan.sent, adjusted), in_one_piece=adjusted.in_one_piece)
 
 
 def _tell(sent: Sent, adjusted: Adjusted) -> Sent:
     """What the results need to know, in the words that the user has for it."""
     told = adjusted.key_hint
     provider, hint = adjusted.provider or sent.provider, (lambda: told) if told else sent.key_hint
-    return replace(sent, provider=provider, key_hint=hint, untold=adjusted.untold)
+    return sent._replace(provider=provider, key_hint=hint, untold=adjusted.untold)
 
 
 def make_plan(chat: ChatRequest, deadline: Deadline, *, is_stream: bool) -> _Plan:
     """LiteLLM, and the arguments to call it with. Imports LiteLLM; raises where the call could not be sent safely."""
     litellm = _load()
-    compatible = _compatible.of(litellm.openai_compatible_providers, [])
+    compatible = _compatible.of(litellm.openai_compatible_providers, ALSO_COMPATIBLE)
     route = Route(litellm, _codes(litellm), _configured(), compatible, chat)
     seconds = deadline.shorten("first token", deadline.timeouts.first_token)
     arguments = route.arguments(_NO_LIMIT if seconds is None else seconds, is_stream=is_stream)

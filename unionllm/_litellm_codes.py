@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from ._request import ChatRequest
 from ._secrets import Secret
@@ -141,8 +142,7 @@ _UNTOLD = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Adjusted:
+class Adjusted(NamedTuple):
     """A chat as LiteLLM is to be asked it.
 
     Attributes:
@@ -237,7 +237,7 @@ def _through_door(chat: ChatRequest, code: str, model: str, door: _Door, environ
         return Adjusted(chat=chat)  # a key that was set on LiteLLM itself, or an error that says where one belongs
     hint = f"Pass api_key=… (or app_key=…), or set {' or '.join(door.variables)}."
     made = _compatible(chat, code, door.rename(model), door.base_for(base))
-    return replace(made, refuses=door.refuses, key_hint=hint)
+    return made._replace(refuses=door.refuses, key_hint=hint)
 
 
 def _compatible(chat: ChatRequest, code: str, model: str, base: str) -> Adjusted:

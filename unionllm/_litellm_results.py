@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ._protocols.thoughts import told_apart
 from .exceptions import APIResponseError, InternalServerError
@@ -41,8 +40,7 @@ _NO_TEXTS = ("", "", "")
 _CALLS = frozenset({"tool_calls", "function_call"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class Sent(NamedTuple):
     """One call as LiteLLM was asked to make it, as far as its results need that.
 
     ``provider`` is what the user calls it, ``route`` LiteLLM's code; ``model`` is the vendor's id, without a prefix.
@@ -59,11 +57,14 @@ class Sent:
     limit: tuple[str, float | None] = ("first token", None)
     host: str = ""
     #: What must not be shown of the call. Looked for only when something is: most calls have nothing to hide from.
-    find_secrets: Callable[[], tuple[str, ...]] = field(default=tuple, repr=False)
+    find_secrets: Callable[[], tuple[str, ...]] = tuple
     adaptations: tuple[Adaptation, ...] = ()
     #: How to give the right key. Asked for only when one was refused: to find out takes a part of a call.
-    key_hint: Callable[[], str] = field(default=str, repr=False)
+    key_hint: Callable[[], str] = str
     untold: frozenset[str] = frozenset()
+
+    def __repr__(self) -> str:
+        return f"Sent(provider={self.provider!r}, route={self.route!r}, model={self.model!r})"
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -172,7 +173,11 @@ def told_of(data: Mapping[str, Any]) -> dict[str, Any]:
 def usage_of(data: Any) -> Usage | None:
     if not isinstance(data, Mapping):
         return None
-    told = {name: told_of(value) if isinstance(value, Mapping) else value for name, value in told_of(data).items()}
+    told = {
+        name: value if type(value) is int or not isinstance(value, Mapping) else told_of(value)
+        for name, value in data.items()
+        if value is not None
+    }
     # LiteLLM writes zeros where the vendor wrote nothing; no real call costs nothing.
     if not any(told.get(name) for name in COUNTS):
         return None
@@ -188,8 +193,11 @@ def who(sent: Sent) -> dict[str, Any]:
 
 def request_id_in(result: Any) -> str | None:
     """The vendor's id of the call, from the reply headers that LiteLLM keeps with its results."""
-    hidden = getattr(result, "_hidden_params", None) or {}
-    found = getattr(result, "_response_headers", None) or hidden.get("additional_headers") or {}
+    # Pydantic finds private attributes by their names only after it has looked everywhere else.
+    kept = getattr(result, "__pydantic_private__", None)
+    if not kept:  # a stream
+        kept = {name: getattr(result, name, None) for name in ("_response_headers", "_hidden_params")}
+    found = kept.get("_response_headers") or (kept.get("_hidden_params") or {}).get("additional_headers") or {}
     # Few replies have such a header, and some have dozens of others.
     named = [name for name in found if name[-2:] in _LAST_LETTERS]
     return request_id_of({name.lower().removeprefix("llm_provider-"): str(found[name]) for name in named})

@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -38,7 +38,7 @@ _SELF_HOSTED = {
     "xinference": "XINFERENCE_API_BASE",
 }
 #: OpenAI-format codes that stand in neither of LiteLLM's lists, and codes of its list with credentials of other kinds.
-_ALSO_COMPATIBLE = frozenset({"aiohttp_openai", "custom_openai", "mistral", "nadir"})
+ALSO_COMPATIBLE = ("aiohttp_openai", "custom_openai", "mistral", "nadir")
 _OTHER_CREDENTIALS = frozenset({"azure_ai", "cometapi", "ragflow", *_LOGIN_ON_LOOKUP})
 #: Variables with a key that LiteLLM reads only while it sends; any one of them will do.
 _KEY_VARIABLES = {
@@ -97,6 +97,16 @@ _SECRET_NAME = re.compile(r"key|token|secret|password|credential|authorization",
 _SHORTEST_SECRET = 6
 
 
+#: What LiteLLM has said of calls that bring their host and key: asking takes a fifth of our part of a call.
+_known_ways: dict[tuple[Any, ...], tuple[str, str, str | None]] = {}
+_KNOWN_WAYS = 64
+
+
+def _remember_way(asked: tuple[Any, ...], way: tuple[str, str, str | None]) -> None:
+    global _known_ways  # noqa: PLW0603  # replaced, not emptied: other threads may be reading
+    _known_ways = {**_known_ways, asked: way} if len(_known_ways) < _KNOWN_WAYS else {asked: way}
+
+
 def check_request(chat: ChatRequest) -> None:
     """Raise BadRequestError for what LiteLLM cannot be asked at all."""
     name = chat.provider or "litellm"
@@ -114,7 +124,8 @@ class Route:
         litellm: the module, to ask.
         codes: all of its provider codes.
         configured: those of them that are rows of a JSON file, all OpenAI-format, with their key's variable.
-        compatible: those of them that LiteLLM lists as OpenAI-format, the configured ones included.
+        compatible: those of them that are OpenAI-format: which LiteLLM lists as such, the configured ones, and
+            ``ALSO_COMPATIBLE``.
         chat: the call.
 
     Raises:
@@ -126,7 +137,7 @@ class Route:
     def __init__(
         self,
         litellm: Any,
-        codes: Collection[str],
+        codes: frozenset[str],
         configured: Mapping[str, str],
         compatible: frozenset[str],
         chat: ChatRequest,
@@ -135,7 +146,7 @@ class Route:
         self._chat = chat
         self._codes = codes
         self._configured = configured
-        self._compatible = compatible | _ALSO_COMPATIBLE
+        self._compatible = compatible
         self._key: str | None = chat.credentials.get("api_key") or None
         self._base = chat.base_url or str(chat.params.get("api_base") or chat.params.get("base_url") or "")
         self._found_key: str | None = None
@@ -234,6 +245,10 @@ class Route:
         prefix, _, rest = self._model.partition("/")
         if (self._keyword or prefix) in _LOGIN_ON_LOOKUP:
             return self._keyword or prefix, rest or prefix, None
+        asked = self._settled()
+        known = None if asked is None else _known_ways.get(asked)
+        if known is not None:
+            return known
         try:
             bare, code, self._found_key, base = self._litellm.get_llm_provider(
                 model=self._model,
@@ -241,10 +256,20 @@ class Route:
                 api_base=self._base or None,
                 api_key=self._key,
             )
-            return code, bare, base
         except self._litellm.BadRequestError as error:
             words = str(error)
+        else:
+            if asked is not None and self._found_key in (None, self._key):
+                _remember_way(asked, (code, bare, base))
+            return code, bare, base
         raise ProviderError(self._unknown(words))
+
+    def _settled(self) -> tuple[Any, ...] | None:
+        """All that LiteLLM's answer hangs on; None if it hangs on more: keys and hosts that it looks for by itself."""
+        if not self._key or not self._base or "@" in self._base or "?" in self._base:
+            return None  # or the host holds a secret, which is kept nowhere
+        its_own = (len(self._litellm.model_cost), getattr(self._litellm, "use_litellm_proxy", None))
+        return (self._model, self._keyword, self._base, self._codes, *its_own, os.environ.get("USE_LITELLM_PROXY"))
 
     def _unknown(self, words: str) -> str:
         provider = self._chat.provider or self._keyword
@@ -277,7 +302,8 @@ class Route:
 
     def _check_key(self) -> None:
         """See the top of this file. A key that the program has set on LiteLLM for everything is its own decision."""
-        is_checked = self._code in _KEY_VARIABLES or self._code in self._compatible - _OTHER_CREDENTIALS
+        code = self._code
+        is_checked = code in _KEY_VARIABLES or (code in self._compatible and code not in _OTHER_CREDENTIALS)
         if self._key or self._litellm.api_key or not is_checked:
             return
         is_at_openai = f".{self._host.partition(':')[0].lower()}".endswith(".openai.com")

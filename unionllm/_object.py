@@ -59,7 +59,9 @@ class OpenAIObject(BaseModel):
                 unless ``known`` has it.
         """
         defaults = defaults_of(cls)
-        if extra and not defaults.keys().isdisjoint(extra):
+        if extra and not known and defaults.keys() >= extra.keys():
+            known, extra = extra, None
+        elif extra and not defaults.keys().isdisjoint(extra):
             known = {**{name: extra.pop(name) for name in defaults.keys() & extra}, **known}
         made = cls.__new__(cls)
         extra = {} if extra is None else extra
