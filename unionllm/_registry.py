@@ -107,6 +107,13 @@ PROVIDERS: Mapping[str, Entry] = MappingProxyType(
 )
 
 
+#: Every name that people type → the module that it means, and the region that it implies.
+_MEANT: Mapping[str, tuple[str, str | None]] = {
+    **{alias: (entry.module, region) for entry in PROVIDERS.values() for alias, region in entry.aliases.items()},
+    **{name: (entry.module, None) for name, entry in PROVIDERS.items()},
+}
+
+
 class Found(NamedTuple):
     """A native provider: its adapter, and the region that the name used for it implies."""
 
@@ -117,12 +124,8 @@ class Found(NamedTuple):
 def find(name: str) -> Found | None:
     """The native provider of that name or alias, in any case; None when we have none."""
     wanted = name.strip().lower()
-    if wanted in PROVIDERS:
-        return Found(_load(PROVIDERS[wanted].module))
-    for entry in PROVIDERS.values():
-        if wanted in entry.aliases:
-            return Found(_load(entry.module), entry.aliases[wanted])
-    return _find_plugin(wanted)
+    meant = _MEANT.get(wanted)
+    return _find_plugin(wanted) if meant is None else Found(_load(meant[0]), meant[1])
 
 
 def native_names() -> list[str]:
