@@ -11,6 +11,8 @@ from server import ScriptedServer
 from unionllm import unionchat
 from unionllm._credentials import resolve
 from unionllm._protocols.base import Credential, ProviderSpec, Region
+from unionllm._request import ChatRequest
+from unionllm._wire import HttpReply, HttpRequest
 from unionllm.exceptions import AuthenticationError
 
 SPEC = ProviderSpec(
@@ -108,3 +110,38 @@ def test_a_setting_beside_the_key_stays_with_its_provider(server: ScriptedServer
     )
 
     assert "auth" not in server.requests[1].json
+
+
+def test_facts_that_are_written_as_lists_count_the_same() -> None:
+    """What facts come to is remembered, which lists cannot be."""
+    lists: Any = {
+        "regions": [Region(name="cn", base_url="https://api.acme.example", env=["ACME_CN_KEY"])],  # type: ignore[arg-type]
+        "credentials": [Credential(env=["ACME_API_KEY"])],  # type: ignore[arg-type]
+    }
+    spec = ProviderSpec(name="acme", title="Acme", **lists)
+
+    assert resolve(spec, {}, {"ACME_CN_KEY": "k-cn", "ACME_API_KEY": "k"}, host="api.acme.example") == {
+        "api_key": "k-cn"
+    }
+    assert resolve(spec, {}, {"ACME_CN_KEY": "k-cn", "ACME_API_KEY": "k"}, host="elsewhere.example") == {"api_key": "k"}
+
+
+def test_nothing_of_a_call_that_could_be_a_secret_is_shown() -> None:
+    chat = ChatRequest(
+        provider="acme",
+        model="m",
+        messages=(),
+        credentials={"api_key": "k-very-secret"},
+        extra_headers={"x-sign": "s-very-secret"},
+        extra_query={"token": "t-very-secret"},
+        memory={"made": "m-very-secret"},
+    )
+    request = HttpRequest(url="https://api.acme.example/v1?sign=q-very-secret", content=b"b-very-secret")
+    reply = HttpReply(
+        status=200, headers={"x-echo": "h-very-secret"}, content=b"c-very-secret", url="https://a.example"
+    )
+
+    shown = f"{chat!r} {chat} {[chat]} {request!r} {request} {reply!r} {reply} {(reply,)}"
+
+    assert "very-secret" not in shown
+    assert "provider='acme'" in shown

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ._protocols.base import of_facts
 from ._secrets import KEY_SPELLINGS, Secret
 from .exceptions import AuthenticationError, BadRequestError
 
@@ -46,13 +46,13 @@ def resolve(spec: ProviderSpec, given: Mapping[str, Any], environ: Mapping[str, 
     }
 
 
-@functools.lru_cache(maxsize=128)
+@of_facts
 def own_names(credentials: tuple[Credential, ...]) -> frozenset[str]:
     """What a vendor's credentials are called."""
     return frozenset(credential.name for credential in credentials)
 
 
-@functools.lru_cache(maxsize=128)
+@of_facts
 def _spelled(credentials: tuple[Credential, ...]) -> tuple[tuple[Credential, tuple[str, ...]], ...]:
     """Each credential with the arguments that may hold it, in order."""
     others = tuple(name for name in KEY_SPELLINGS if name not in own_names(credentials))

@@ -11,10 +11,10 @@ from __future__ import annotations
 import functools
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar, cast, overload
 from urllib.parse import urlsplit
 
 from .._urls import host_of
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from ..schema import ModelResponse
 
 K = TypeVar("K")
+P = ParamSpec("P")
+R = TypeVar("R")
 V = TypeVar("V")
 
 
@@ -41,6 +43,22 @@ def frozen(table: Mapping[K, V] | None) -> Mapping[K, V]: ...
 def frozen(table: Mapping[K, V] | None = None) -> Mapping[K, V]:
     """A read-only table."""
     return MappingProxyType(dict(table or {}))
+
+
+def of_facts(function: Callable[P, R]) -> Callable[P, R]:
+    """The function, whose results for the same facts are remembered: every call of a vendor asks for the same ones.
+
+    Facts that a plugin has written as lists, which cannot be remembered, are looked through anew each time.
+    """
+    remembered = cast("Callable[P, R]", functools.lru_cache(maxsize=256)(function))
+
+    def ask(*facts: P.args, **named: P.kwargs) -> R:
+        try:
+            return remembered(*facts, **named)
+        except TypeError:
+            return function(*facts, **named)
+
+    return ask
 
 
 class Credential(NamedTuple):
@@ -195,14 +213,14 @@ class ProviderSpec:
         return self.regions[0].console
 
 
-@functools.lru_cache(maxsize=128)
+@of_facts
 def _credential_sets(
     credentials: tuple[Credential, ...], alternatives: tuple[tuple[str, ...], ...]
 ) -> tuple[tuple[str, ...], ...]:
     return (tuple(one.name for one in credentials if one.required), *alternatives)
 
 
-@functools.lru_cache(maxsize=256)
+@of_facts
 def _region_of(regions: tuple[Region, ...], host: str) -> Region | None:
     return next((region for region in regions if _is_host(host, urlsplit(region.base_url).netloc)), None)
 
