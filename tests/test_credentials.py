@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from unionllm import unionchat
 from unionllm._credentials import resolve
 from unionllm._protocols.base import Credential, ProviderSpec, Region
 from unionllm._request import ChatRequest
+from unionllm._secrets import Headers
 from unionllm._wire import HttpReply, HttpRequest
 from unionllm.exceptions import AuthenticationError
 
@@ -136,7 +139,11 @@ def test_nothing_of_a_call_that_could_be_a_secret_is_shown() -> None:
         extra_query={"token": "t-very-secret"},
         memory={"made": "m-very-secret"},
     )
-    request = HttpRequest(url="https://api.acme.example/v1?sign=q-very-secret", content=b"b-very-secret")
+    request = HttpRequest(
+        url="https://api.acme.example/v1?sign=q-very-secret",
+        headers=Headers({"authorization": "Bearer a-very-secret"}),
+        content=b"b-very-secret",
+    )
     reply = HttpReply(
         status=200, headers={"x-echo": "h-very-secret"}, content=b"c-very-secret", url="https://a.example"
     )
@@ -144,4 +151,8 @@ def test_nothing_of_a_call_that_could_be_a_secret_is_shown() -> None:
     shown = f"{chat!r} {chat} {[chat]} {request!r} {request} {reply!r} {reply} {(reply,)}"
 
     assert "very-secret" not in shown
+    # Error reporters, and encoders with a last resort, walk through a sequence or a mapping without asking its repr.
+    for made in (chat, request, reply):
+        assert not isinstance(made, (Iterable, Mapping))
+        assert "very-secret" not in json.dumps({"made": made}, default=str)
     assert "provider='acme'" in shown

@@ -11,8 +11,6 @@ from litellm_vendor import KEY, MESSAGES, ask
 from server import ScriptedServer
 
 from unionllm import APIError, AuthenticationError, BadRequestError, ProviderError, _litellm, unionchat
-from unionllm._routes import build_route
-from unionllm._timeouts import Deadline
 
 pytestmark = pytest.mark.filterwarnings("default")  # LiteLLM's own warnings are not ours to mend
 isolated, one_loop, server = litellm_vendor.isolated, litellm_vendor.one_loop, litellm_vendor.server
@@ -65,23 +63,6 @@ def test_a_model_is_split_only_at_a_provider_that_litellm_knows(model: str, part
 def test_the_vendor_gets_its_own_model_id(server: ScriptedServer, provider: str, model: str, sent: str) -> None:
     ask(server, provider=provider, model=model)
     assert server.requests[0].json["model"] == sent
-
-
-def test_what_litellm_is_told_between_two_calls_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its answer about a call is remembered, and asked for anew once it may have become another one."""
-
-    def route() -> str:
-        told = {"provider": "openai", "model": "m", "base_url": "http://127.0.0.1:1/v1", "api_key": KEY}
-        made = build_route({**told, "messages": MESSAGES}, {})
-        return _litellm.make_plan(made.chat, Deadline(made.timeouts, lambda: 0.0), is_stream=False).sent.route
-
-    seen = [route(), route()]
-    monkeypatch.setenv("USE_LITELLM_PROXY", "true")
-    seen.append(route())
-    monkeypatch.delenv("USE_LITELLM_PROXY")
-    seen.append(route())
-
-    assert seen == ["openai", "openai", "litellm_proxy", "openai"]
 
 
 def test_an_azure_deployment_may_have_the_name_of_another_vendors_model(server: ScriptedServer) -> None:

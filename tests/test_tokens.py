@@ -230,7 +230,7 @@ class Buying(OpenAICompatible):
 
     def make_ready(self, chat: ChatRequest) -> Flow[ChatRequest]:
         token = yield from self.cache.get(chat.base_url, chat.now, lambda: self.buy(chat))
-        return chat._replace(credentials={"api_key": token})
+        return chat.changed(credentials={"api_key": token})
 
     def buy(self, chat: ChatRequest) -> Flow[Token]:
         reply: HttpReply = yield HttpRequest(url=f"{chat.base_url}/token", hides_reply=True)

@@ -124,7 +124,7 @@ def _with_retries(route: Route, deadline: Deadline, watch: Watch | None) -> Flow
     while True:
         tries += 1
         # Signatures and dates are of this try, not of the first, which begins when its route has been made.
-        chat = route.chat if tries == 1 and route.chat.now else route.chat._replace(now=route.clock())
+        chat = route.chat if tries == 1 and route.chat.now else route.chat.changed(now=route.clock())
         deadline.start_attempt(route.timeouts, route.max_bytes)
         if watch is not None:
             watch.sending(chat)

@@ -74,7 +74,7 @@ def _first(values: Mapping[str, Any], names: Iterable[str]) -> Any:
     for name in names:
         value = values.get(name)
         if value is not None and value != "":
-            return Secret(value) if type(value) is str else value
+            return Secret(value) if isinstance(value, str) and not isinstance(value, Secret) else value
     return None
 
 

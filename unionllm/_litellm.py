@@ -18,7 +18,8 @@ import logging
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from ._litellm_codes import GONE, Adjusted, adjust
 from ._litellm_route import ALSO_COMPATIBLE, Route, check_request
@@ -229,16 +230,13 @@ def _completion(litellm: Any) -> Callable[..., Any]:
     return completion
 
 
-class _Plan(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
     litellm: Any
-    arguments: dict[str, Any]
+    arguments: dict[str, Any] = field(repr=False)
     sent: Sent
     #: A stream is asked for whole and handed out as one chunk.
     in_one_piece: bool = False
-
-    def __repr__(self) -> str:
-        # The arguments hold the key.
-        return f"_Plan(sent={self.sent!r}, in_one_piece={self.in_one_piece!r})"
 
 
 def _plan_chat(chat: ChatRequest, deadline: Deadline, *, is_stream: bool) -> _Plan:
@@ -252,14 +250,14 @@ def _plan_chat(chat: ChatRequest, deadline: Deadline, *, is_stream: bool) -> _Pl
     if adjusted.is_usual:
         return plan
     arguments = {name: value for name, value in plan.arguments.items() if name not in adjusted.refuses}
-    return plan._replace(arguments=arguments, sent=_tell(plan.sent, adjusted), in_one_piece=adjusted.in_one_piece)
+    return replace(plan, arguments=arguments, sent=_tell(plan.sent, adjusted), in_one_piece=adjusted.in_one_piece)
 
 
 def _tell(sent: Sent, adjusted: Adjusted) -> Sent:
     """What the results need to know, in the words that the user has for it."""
     told = adjusted.key_hint
     provider, hint = adjusted.provider or sent.provider, (lambda: told) if told else sent.key_hint
-    return sent._replace(provider=provider, key_hint=hint, untold=adjusted.untold)
+    return replace(sent, provider=provider, key_hint=hint, untold=adjusted.untold)
 
 
 def make_plan(chat: ChatRequest, deadline: Deadline, *, is_stream: bool) -> _Plan:

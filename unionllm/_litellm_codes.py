@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 from ._request import ChatRequest
 from ._secrets import Secret
@@ -142,7 +141,8 @@ _UNTOLD = {
 }
 
 
-class Adjusted(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adjusted:
     """A chat as LiteLLM is to be asked it.
 
     Attributes:
@@ -219,7 +219,7 @@ def _with_key(chat: ChatRequest, variables: tuple[str, ...], environ: Mapping[st
     found = next((environ[name] for name in variables if environ.get(name)), "")
     if chat.credentials.get("api_key") or not found:
         return chat
-    return chat._replace(credentials={**chat.credentials, "api_key": Secret(found)})
+    return chat.changed(credentials={**chat.credentials, "api_key": Secret(found)})
 
 
 def _through_gone(chat: ChatRequest, code: str, model: str, environ: Mapping[str, str]) -> Adjusted:
@@ -237,12 +237,12 @@ def _through_door(chat: ChatRequest, code: str, model: str, door: _Door, environ
         return Adjusted(chat=chat)  # a key that was set on LiteLLM itself, or an error that says where one belongs
     hint = f"Pass api_key=… (or app_key=…), or set {' or '.join(door.variables)}."
     made = _compatible(chat, code, door.rename(model), door.base_for(base))
-    return made._replace(refuses=door.refuses, key_hint=hint)
+    return replace(made, refuses=door.refuses, key_hint=hint)
 
 
 def _compatible(chat: ChatRequest, code: str, model: str, base: str) -> Adjusted:
     params = {name: value for name, value in chat.params.items() if name != "custom_llm_provider"}
-    made = chat._replace(provider=_COMPATIBLE, model=f"{_COMPATIBLE}/{model}", base_url=base, params=params)
+    made = chat.changed(provider=_COMPATIBLE, model=f"{_COMPATIBLE}/{model}", base_url=base, params=params)
     return Adjusted(chat=made, provider=code)
 
 
@@ -259,25 +259,25 @@ def _with_plain_prompt(chat: ChatRequest, model: str) -> ChatRequest:
     if _TEMPLATE_ARGUMENTS & chat.params.keys() or any(part in model.lower() for part in _TEMPLATED):
         return chat
     roles = {role: {"pre_message": "", "post_message": " "} for role in ("system", "user", "assistant")}
-    return chat._replace(params={**chat.params, "roles": roles})
+    return chat.changed(params={**chat.params, "roles": roles})
 
 
 def _for_sagemaker(chat: ChatRequest, model: str) -> ChatRequest:
     """The host in the place where LiteLLM looks for it."""
     if not chat.base_url or "sagemaker_base_url" in chat.params:
-        return chat._replace(base_url="")
+        return chat.changed(base_url="")
     verb = "invocations-response-stream" if chat.stream else "invocations"
     is_whole = "/endpoints/" in chat.base_url
     url = chat.base_url if is_whole else f"{chat.base_url}/endpoints/{model}/{verb}"
-    return chat._replace(params={**chat.params, "sagemaker_base_url": url}, base_url="")
+    return chat.changed(params={**chat.params, "sagemaker_base_url": url}, base_url="")
 
 
 def _for_nlp_cloud(chat: ChatRequest, _: str) -> ChatRequest:
     base = f"{chat.base_url}/" if chat.base_url else ""  # LiteLLM puts the model behind it as it is
     if not chat.stream:
-        return chat._replace(base_url=base)
+        return chat.changed(base_url=base)
     told = Adaptation(parameter="stream", action="replaced", given=True, sent=False, reason=_IN_ONE_PIECE["nlp_cloud"])
-    return chat._replace(base_url=base, adaptations=(*chat.adaptations, told))
+    return chat.changed(base_url=base, adaptations=(*chat.adaptations, told))
 
 
 _OWN_WAYS: dict[str, Callable[[ChatRequest, str], ChatRequest]] = {

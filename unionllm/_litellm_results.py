@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 from ._protocols.thoughts import told_apart
 from .exceptions import APIResponseError, InternalServerError
@@ -40,7 +41,8 @@ _NO_TEXTS = ("", "", "")
 _CALLS = frozenset({"tool_calls", "function_call"})
 
 
-class Sent(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
     """One call as LiteLLM was asked to make it, as far as its results need that.
 
     ``provider`` is what the user calls it, ``route`` LiteLLM's code; ``model`` is the vendor's id, without a prefix.
@@ -57,14 +59,11 @@ class Sent(NamedTuple):
     limit: tuple[str, float | None] = ("first token", None)
     host: str = ""
     #: What must not be shown of the call. Looked for only when something is: most calls have nothing to hide from.
-    find_secrets: Callable[[], tuple[str, ...]] = tuple
+    find_secrets: Callable[[], tuple[str, ...]] = field(default=tuple, repr=False)
     adaptations: tuple[Adaptation, ...] = ()
     #: How to give the right key. Asked for only when one was refused: to find out takes a part of a call.
-    key_hint: Callable[[], str] = str
+    key_hint: Callable[[], str] = field(default=str, repr=False)
     untold: frozenset[str] = frozenset()
-
-    def __repr__(self) -> str:
-        return f"Sent(provider={self.provider!r}, route={self.route!r}, model={self.model!r})"
 
     @property
     def secrets(self) -> tuple[str, ...]:

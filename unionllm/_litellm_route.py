@@ -97,16 +97,6 @@ _SECRET_NAME = re.compile(r"key|token|secret|password|credential|authorization",
 _SHORTEST_SECRET = 6
 
 
-#: What LiteLLM has said of calls that bring their host and key: asking takes a fifth of our part of a call.
-_known_ways: dict[tuple[Any, ...], tuple[str, str, str | None]] = {}
-_KNOWN_WAYS = 64
-
-
-def _remember_way(asked: tuple[Any, ...], way: tuple[str, str, str | None]) -> None:
-    global _known_ways  # noqa: PLW0603  # replaced, not emptied: other threads may be reading
-    _known_ways = {**_known_ways, asked: way} if len(_known_ways) < _KNOWN_WAYS else {asked: way}
-
-
 def check_request(chat: ChatRequest) -> None:
     """Raise BadRequestError for what LiteLLM cannot be asked at all."""
     name = chat.provider or "litellm"
@@ -245,10 +235,6 @@ class Route:
         prefix, _, rest = self._model.partition("/")
         if (self._keyword or prefix) in _LOGIN_ON_LOOKUP:
             return self._keyword or prefix, rest or prefix, None
-        asked = self._settled()
-        known = None if asked is None else _known_ways.get(asked)
-        if known is not None:
-            return known
         try:
             bare, code, self._found_key, base = self._litellm.get_llm_provider(
                 model=self._model,
@@ -256,20 +242,10 @@ class Route:
                 api_base=self._base or None,
                 api_key=self._key,
             )
+            return code, bare, base
         except self._litellm.BadRequestError as error:
             words = str(error)
-        else:
-            if asked is not None and self._found_key in (None, self._key):
-                _remember_way(asked, (code, bare, base))
-            return code, bare, base
         raise ProviderError(self._unknown(words))
-
-    def _settled(self) -> tuple[Any, ...] | None:
-        """All that LiteLLM's answer hangs on; None if it hangs on more: keys and hosts that it looks for by itself."""
-        if not self._key or not self._base or "@" in self._base or "?" in self._base:
-            return None  # or the host holds a secret, which is kept nowhere
-        its_own = (len(self._litellm.model_cost), getattr(self._litellm, "use_litellm_proxy", None))
-        return (self._model, self._keyword, self._base, self._codes, *its_own, os.environ.get("USE_LITELLM_PROXY"))
 
     def _unknown(self, words: str) -> str:
         provider = self._chat.provider or self._keyword

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from .schema import Adaptation
@@ -15,49 +16,35 @@ _SECRET_NAME = re.compile("auth|key|token|secret|cookie|password|sign", re.IGNOR
 ParamPolicy: TypeAlias = Literal["adapt", "strict", "raw"]
 
 
-#: What a call may hold and mostly does not.
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
-#: Keys, signatures, and what says nothing.
-_NOT_SHOWN = frozenset({"credentials", "extra_headers", "extra_query", "make_id", "memory"})
-
-
-def _same_id() -> str:
-    return "chatcmpl-0"
-
-
-class ChatRequest(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatRequest:
     """One call, as data.
+
+    No named tuple, though that is made sooner: error reporters and JSON encoders walk through whatever is a sequence
+    without asking for its ``repr``, and would show the key.
 
     ``messages`` are plain dicts copied from the caller's; an adapter that changes one copies it first. ``params`` holds
     OpenAI's parameters and the vendor's own, never None, never a credential. ``now`` (Unix seconds) and ``make_id`` are
-    inputs, so that signing and made-up ids need no clock. ``memory`` is one dict for all tries of the call; None where
-    there is but one. ``fetch_media``: whether media may be fetched for the vendor, or the hosts that they may be
-    fetched from.
-
-    A named tuple, which is made in a tenth of the time that a frozen dataclass of so many fields takes; an adapter
-    changes it with ``_replace``.
+    inputs, so that signing and made-up ids need no clock. ``memory`` is one dict for all tries of the call.
+    ``fetch_media``: whether media may be fetched for the vendor, or the hosts that they may be fetched from.
     """
 
     provider: str
     model: str
     messages: tuple[dict[str, Any], ...]
     stream: bool = False
-    params: Mapping[str, Any] = _NOTHING
-    credentials: Mapping[str, str] = _NOTHING
+    params: Mapping[str, Any] = field(default_factory=dict)
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
     base_url: str = ""
     param_policy: ParamPolicy = "adapt"
-    extra_headers: Mapping[str, str] = _NOTHING
-    extra_query: Mapping[str, str] = _NOTHING
-    extra_body: Mapping[str, Any] = _NOTHING
+    extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    extra_query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
     fetch_media: bool | frozenset[str] = False
     adaptations: tuple[Adaptation, ...] = ()
     now: float = 0.0
-    make_id: Callable[[], str] = _same_id
-    memory: dict[str, Any] | None = None
-
-    def __repr__(self) -> str:
-        told = (f"{name}={value!r}" for name, value in zip(self._fields, self, strict=True) if name not in _NOT_SHOWN)
-        return f"ChatRequest({', '.join(told)})"
+    make_id: Callable[[], str] = field(default=lambda: "chatcmpl-0", repr=False)
+    memory: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -68,3 +55,20 @@ class ChatRequest(NamedTuple):
         extra = (*self.extra_headers.items(), *self.extra_query.items())
         marked = (value for name, value in extra if isinstance(value, str) and _SECRET_NAME.search(str(name)))
         return (*own, *filter(None, marked))
+
+    def changed(self, **changes: Any) -> ChatRequest:
+        """The same call with other values, as ``dataclasses.replace`` gives it, in a third of the time."""
+        made = object.__new__(ChatRequest)
+        for put, value in zip(_PUT.values(), _values_of(self), strict=True):
+            put(made, value)
+        for name, value in changes.items():
+            if name not in _PUT:
+                raise TypeError(f"a call has no {name}")
+            _PUT[name](made, value)
+        return made
+
+
+_PUT: dict[str, Callable[[ChatRequest, Any], None]] = {
+    one.name: getattr(ChatRequest, one.name).__set__ for one in fields(ChatRequest)
+}
+_values_of = operator.attrgetter(*_PUT)

@@ -127,7 +127,6 @@ def _common(args: Mapping[str, Any]) -> dict[str, Any]:
         "fetch_media": _hosts(args.get("fetch_media")),
         "now": time.time(),
         "make_id": new_id,
-        "memory": {},
     }
 
 
@@ -202,7 +201,7 @@ def _native_route(
             f"{spec.name}: a message or parameter cannot be read ({error}). Check their types.", provider=spec.name
         ) from None
     if foreign := _foreign_credentials(spec, args):
-        chat = chat._replace(adaptations=(*foreign, *chat.adaptations))
+        chat = chat.changed(adaptations=(*foreign, *chat.adaptations))
     for change in chat.adaptations:
         logger.info("%s: %s %s (%s)", spec.name, change.parameter, change.action, change.reason)
     slow = not chat.stream or adapter.thinks(chat.model)

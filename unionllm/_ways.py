@@ -23,6 +23,7 @@ _PROXY_VARIABLES = tuple(
     tuple(case(f"{name}_proxy") for name in (scheme, "all", "no") for case in (str.lower, str.upper))
     for scheme in ("http", "https")
 )
+_ALL_VARIABLES = tuple(dict.fromkeys((*_PROXY_VARIABLES[0], *_PROXY_VARIABLES[1])))
 
 #: An address in which there is nothing to normalise or to encode. Of others httpx knows how they are read.
 PLAIN = re.compile(
@@ -88,7 +89,9 @@ class Ways:
     def proxy(self, address: Address) -> str | None:
         """The proxy for it, as the environment says now, or the system's settings said first."""
         # A proxy may be named with its password, which no traceback is to show.
-        named = [value and Secret(value) for value in map(os.environ.get, _PROXY_VARIABLES[address.is_secure])]
+        # Where systems have settings, a variable for any scheme does away with them all.
+        variables = _ALL_VARIABLES if sys.platform in ("darwin", "win32") else _PROXY_VARIABLES[address.is_secure]
+        named = [value and Secret(value) for value in map(os.environ.get, variables)]
         seen = (address.host, str(address.is_secure), *named)
         known = self._proxies
         if seen in known:

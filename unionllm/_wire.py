@@ -58,11 +58,8 @@ class Environment(Mapping[str, str]):
         return "Environment(…)"
 
 
-#: Of a request that has none of its own.
-_NO_HEADERS = Headers()
-
-
-class HttpRequest(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRequest:
     """One HTTP request.
 
     ``secrets`` are values that must not be logged, wherever they may come back. ``hides_reply``: the answer holds a
@@ -71,9 +68,9 @@ class HttpRequest(NamedTuple):
 
     url: str
     method: str = "POST"
-    headers: Headers = _NO_HEADERS
-    content: bytes | None = None
-    secrets: tuple[str, ...] = ()
+    headers: Headers = field(default_factory=Headers)
+    content: bytes | None = field(default=None, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
     hides_reply: bool = False
 
     def __repr__(self) -> str:
@@ -81,21 +78,18 @@ class HttpRequest(NamedTuple):
         return f"HttpRequest({self.method} {place_of(self.url)}, headers={self.headers!r})"
 
 
-class HttpReply(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpReply:
     """A whole HTTP answer.
 
     ``headers`` have lower-case names; ``url`` is where it came from, without its query; ``received_at`` is Unix time.
     """
 
     status: int
-    headers: Mapping[str, str]
-    content: bytes
+    headers: Mapping[str, str] = field(repr=False)  # a vendor may repeat there what it was sent, as it may in the body
+    content: bytes = field(repr=False)
     url: str
     received_at: float = 0.0
-
-    def __repr__(self) -> str:
-        # A vendor may repeat in the headers what it was sent, as it may in the body.
-        return f"HttpReply(status={self.status!r}, url={self.url!r}, received_at={self.received_at!r})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -132,7 +132,7 @@ class Reading:
         route = build_route(arguments(case.provider, "http://127.0.0.1:1", case.call), {})
         assert isinstance(route.backend, NativeBackend)
         self._adapter = route.backend.adapter
-        self._chat = route.chat._replace(make_id=lambda: "made-1", now=1.0)
+        self._chat = route.chat.changed(make_id=lambda: "made-1", now=1.0)
 
     def parser(self) -> ChunkParser:
         return self._adapter.chunk_parser(self._chat)

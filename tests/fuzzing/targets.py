@@ -106,7 +106,7 @@ def route_of(seed: Seed) -> Route | None:
     made = _route(seed.provider, json.dumps(seed.args, sort_keys=True))
     if made is None:
         return None
-    return made._replace(chat=made.chat._replace(make_id=lambda: "made-1", now=1.0, memory={}))
+    return made._replace(chat=made.chat.changed(make_id=lambda: "made-1", now=1.0, memory={}))
 
 
 def _reply(answer: Answer, url: str) -> HttpReply:

@@ -85,7 +85,7 @@ class Agent(JSONVendor):
         changes = _one_user(params)
         if chat.param_policy != "raw":
             changes += self._without_model_settings(params)
-        messages, turn_changes = self.turns(chat._replace(params=params), list(chat.messages), params)
+        messages, turn_changes = self.turns(chat.changed(params=params), list(chat.messages), params)
         changes += turn_changes
         if chat.param_policy != "raw" or is_class(params.get("response_format")):
             messages, format_changes = _with_format(params, messages)
@@ -95,7 +95,7 @@ class Agent(JSONVendor):
             self._check_parts(message, f"messages[{number}]")
         if chat.param_policy == "strict":
             refuse_changes(self.spec, changes)
-        return chat._replace(params=params, messages=tuple(messages), adaptations=tuple(changes))
+        return chat.changed(params=params, messages=tuple(messages), adaptations=tuple(changes))
 
     def _without_model_settings(self, params: JSONObject) -> list[Adaptation]:
         reason = "an app's settings are made at the platform; a call cannot change them"
@@ -170,7 +170,7 @@ class Agent(JSONVendor):
         if self.spec.uploads is None:
             return chat
         # What one try has left there serves the next one too.
-        known: dict[bytes, str] = {} if chat.memory is None else chat.memory.setdefault("files", {})
+        known: dict[bytes, str] = chat.memory.setdefault("files", {})
         messages = []
         for number, message in enumerate(chat.messages):
             content = message.get("content")
@@ -182,7 +182,7 @@ class Agent(JSONVendor):
                 where = f"messages[{number}].content[{place}]"
                 parts.append((yield from self._left_at_platform(chat, part, where, known)))
             messages.append({**message, "content": parts})
-        return chat._replace(messages=tuple(messages))
+        return chat.changed(messages=tuple(messages))
 
     def _left_at_platform(
         self, chat: ChatRequest, part: JSONObject, where: str, known: dict[bytes, str]
@@ -236,7 +236,7 @@ class Agent(JSONVendor):
 
     def complete_by_stream(self, chat: ChatRequest) -> Flow[ModelResponse]:
         """The whole answer, streamed and joined."""
-        streamed = chat._replace(stream=True)
+        streamed = chat.changed(stream=True)
         request = yield from self.open_stream(streamed)
         response: ModelResponse = yield OpenStream(request=request, parser=self.chunk_parser(streamed), join=True)
         return response

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .._secrets import Headers
@@ -77,7 +78,7 @@ ERRORS = ErrorFacts(
 def with_told_status(reply: HttpReply | None, event: Event | None) -> HttpReply | None:
     """The reply with the status of an event, which stands on a line of its own beside it."""
     told = _STATUS.search(" ".join(event.comments)) if event is not None else None
-    return reply._replace(status=int(told[1])) if reply is not None and told is not None else reply
+    return replace(reply, status=int(told[1])) if reply is not None and told is not None else reply
 
 
 def heed_retry_word(error: APIError, reply: HttpReply | None) -> APIError:
@@ -234,7 +235,7 @@ def _other_endpoint(chat: ChatRequest, error: BadRequestError) -> ChatRequest:
         raise error
     is_media = chat.base_url.endswith(MEDIA)
     base_url = chat.base_url.removesuffix(MEDIA if is_media else TEXT)
-    return chat._replace(base_url=base_url + (TEXT if is_media else MEDIA))
+    return chat.changed(base_url=base_url + (TEXT if is_media else MEDIA))
 
 
 def _parts_of(message: Mapping[str, Any]) -> Iterator[JSONObject]:

@@ -94,17 +94,16 @@ class OpenAICompatible(JSONVendor):
         if chat.param_policy == "raw":
             wanted: Any = chat.params.get("response_format")
             params = {**chat.params, "response_format": schema_of(wanted)} if is_class(wanted) else dict(chat.params)
-            return chat._replace(params=params)
+            return chat.changed(params=params)
         model = chat.model.lower()
         params = dict(chat.params)
         changes = self.adapt_params(chat, params)
         family = self.family(model)
-        if params:  # most calls have none
-            for rule in self.spec.rules:
-                changes.extend(rule.apply(params, model))
-            changes.extend(family.translate(params))
-            for rule in self.spec.late_rules:
-                changes.extend(rule.apply(params, model))
+        for rule in self.spec.rules:
+            changes.extend(rule.apply(params, model))
+        changes.extend(family.translate(params))
+        for rule in self.spec.late_rules:
+            changes.extend(rule.apply(params, model))
         changes.extend(self.adapt_translated(chat, params))
         messages, message_changes = adapt_messages(
             chat.messages, self.spec.messages, thinks=family.is_on(params), adapt_part=self.part_rule(chat)
@@ -121,7 +120,7 @@ class OpenAICompatible(JSONVendor):
         changes.extend(self.arrange(chat, messages))
         if chat.param_policy == "strict":
             refuse_changes(self.spec, changes)
-        return chat._replace(params=params, messages=tuple(messages), adaptations=tuple(changes))
+        return chat.changed(params=params, messages=tuple(messages), adaptations=tuple(changes))
 
     def adapt_params(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
         """What this vendor wants done to parameters before the rules; changes ``params`` in place."""
@@ -195,7 +194,7 @@ class OpenAICompatible(JSONVendor):
     def complete_by_stream(self, chat: ChatRequest) -> Flow[ModelResponse]:
         """The whole answer, streamed and joined."""
         step = OpenStream(
-            request=self.build_request(chat._replace(stream=True)), parser=self.chunk_parser(chat), join=True
+            request=self.build_request(chat.changed(stream=True)), parser=self.chunk_parser(chat), join=True
         )
         response: ModelResponse = yield step
         return response

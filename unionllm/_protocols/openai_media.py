@@ -74,7 +74,7 @@ def fetch_media(chat: ChatRequest) -> Flow[ChatRequest]:
         if may_fetch(chat.fetch_media, url) and url not in fetched:
             reply: HttpReply = yield HttpRequest(method="GET", url=url)
             fetched[url] = _data_url(url, reply)
-    return chat._replace(messages=tuple(_inline(message, fetched) for message in chat.messages)) if fetched else chat
+    return chat.changed(messages=tuple(_inline(message, fetched) for message in chat.messages)) if fetched else chat
 
 
 def _is_media(part: JSONObject) -> bool:

@@ -23,10 +23,7 @@ class Rule(Protocol):
     """One thing that a vendor does not take as given."""
 
     def apply(self, params: JSONObject, model: str) -> Iterable[Adaptation]:  # pyright: ignore[reportReturnType]
-        """Change ``params`` in place; return what was changed. ``model`` is in lower case.
-
-        Not called for a call without parameters.
-        """
+        """Change ``params`` in place; return what was changed. ``model`` is in lower case."""
 
 
 def adaptation(parameter: str, action: str, given: Any, sent: Any, reason: str) -> Adaptation:

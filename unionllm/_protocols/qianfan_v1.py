@@ -101,7 +101,7 @@ class QianfanV1(OpenAICompatible):
         host = urlsplit(chat.base_url).hostname or ""
         if chat.credentials.get("api_version") != "v1" or f".{host}".endswith(".baidubce.com"):
             raise self._closed()
-        chat = chat._replace(base_url=chat.base_url.partition(_ROOT)[0])
+        chat = chat.changed(base_url=chat.base_url.partition(_ROOT)[0])
         prepared = super().prepare(chat)
         if chat.param_policy == "raw":
             return prepared
@@ -114,7 +114,7 @@ class QianfanV1(OpenAICompatible):
             params["system"] = "\n".join(map(str, texts))
         if isinstance(params.get("response_format"), dict):
             params["response_format"] = params["response_format"]["type"]
-        return prepared._replace(params=params, messages=tuple(turns), adaptations=(*prepared.adaptations, *changes))
+        return prepared.changed(params=params, messages=tuple(turns), adaptations=(*prepared.adaptations, *changes))
 
     def _closed(self) -> AuthenticationError:
         return AuthenticationError(
@@ -153,7 +153,7 @@ class QianfanV1(OpenAICompatible):
     def make_ready(self, chat: ChatRequest) -> Flow[ChatRequest]:
         """See ``Adapter``."""
         token = yield from self._tokens.get(_account(chat), chat.now, lambda: self._buy(chat))
-        return chat._replace(credentials={**chat.credentials, "access_token": token})
+        return chat.changed(credentials={**chat.credentials, "access_token": token})
 
     def renew(self, chat: ChatRequest, error: APIError) -> bool:
         """See ``Adapter``. A token may end before its time."""

@@ -123,11 +123,11 @@ class Spark(OpenAICompatible):
         if chat.param_policy == "raw":
             return super().prepare(chat)
         model = _NAMES.get(chat.model.lower(), chat.model)
-        prepared = super().prepare(chat._replace(model=model))
+        prepared = super().prepare(chat.changed(model=model))
         if model == chat.model:
             return prepared
         change = adaptation("model", "renamed", chat.model, model, "the vendor's name for it")
-        return prepared._replace(adaptations=(change, *prepared.adaptations))
+        return prepared.changed(adaptations=(change, *prepared.adaptations))
 
     def adapt_params(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
         """See ``OpenAICompatible``."""

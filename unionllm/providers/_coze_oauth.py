@@ -43,7 +43,7 @@ class AppTokens:
         if not _is_app(chat):
             return chat
         token = yield from self._tokens.get(_account(chat), chat.now, lambda: self._buy(chat))
-        return chat._replace(credentials={**chat.credentials, "api_key": token})
+        return chat.changed(credentials={**chat.credentials, "api_key": token})
 
     def give_up(self, chat: ChatRequest) -> bool:
         """Forget the token of a call, which was refused; False if it has none."""
@@ -55,7 +55,7 @@ class AppTokens:
         name = chat.params.get("session_name")
         jwt = signed(chat.credentials, chat.base_url, now=chat.now, number=chat.make_id(), session_name=name)
         # With the JWT for its key, the call hides it wherever it may come back.
-        buyer = chat._replace(stream=False, credentials={**chat.credentials, "api_key": jwt})
+        buyer = chat.changed(stream=False, credentials={**chat.credentials, "api_key": jwt})
         order = {"duration_seconds": _TOKEN_SECONDS, "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer"}
         reply = yield HttpRequest(
             url=f"{chat.base_url}{_PATH}",

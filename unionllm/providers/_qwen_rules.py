@@ -56,7 +56,7 @@ class ModelStudio(OpenAICompatible):
         if chat.param_policy == "strict":
             refuse_changes(self.spec, [change])
         params = {name: value for name, value in ready.params.items() if name != "response_format"}
-        return ready._replace(params=params, adaptations=(*ready.adaptations, change))
+        return ready.changed(params=params, adaptations=(*ready.adaptations, change))
 
     def adapt_params(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
         """See ``OpenAICompatible``."""

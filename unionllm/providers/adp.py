@@ -48,8 +48,8 @@ class ADP(Agent):
             params, extra = ({**place} for place in (chat.params, chat.extra_body))
             params.pop("AppKey", None)
             extra.pop("AppKey", None)
-            chat = chat._replace(credentials=credentials, params=params, extra_body=extra)
-        return super().prepare(chat._replace(base_url=base_url))
+            chat = chat.changed(credentials=credentials, params=params, extra_body=extra)
+        return super().prepare(chat.changed(base_url=base_url))
 
     def turns(
         self, chat: ChatRequest, messages: list[JSONObject], params: JSONObject

@@ -48,8 +48,8 @@ class AppBuilder(Agent):
             )
         # The vendor's variable holds the host alone.
         base_url = chat.base_url if urlsplit(chat.base_url).path else f"{chat.base_url}{_V2}"
-        ready = super().prepare(chat._replace(base_url=base_url))
-        return ready._replace(params={**ready.params, _CREATED: {}})
+        ready = super().prepare(chat.changed(base_url=base_url))
+        return ready.changed(params={**ready.params, _CREATED: {}})
 
     def _app(self, chat: ChatRequest) -> str | None:
         return chat.credentials.get("app_id") or (chat.model if self.names_app(chat) else None)
@@ -122,8 +122,8 @@ class AppBuilder(Agent):
         if not chat.params.get("conversation_id"):
             created: dict[str, str] = chat.params[_CREATED]
             if not created:
-                created["id"] = yield from self._create(chat._replace(stream=False))
-            chat = chat._replace(params={**chat.params, "conversation_id": created["id"]})
+                created["id"] = yield from self._create(chat.changed(stream=False))
+            chat = chat.changed(params={**chat.params, "conversation_id": created["id"]})
         return (yield from super().make_ready(chat))
 
     def _create(self, chat: ChatRequest) -> Flow[str]:

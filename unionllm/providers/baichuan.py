@@ -36,13 +36,13 @@ class Baichuan(OpenAICompatible):
         change = adaptation("model", "replaced", chat.model, name, "the vendor tells capitals from small letters")
         if chat.param_policy == "strict":
             refuse_changes(self.spec, [change])
-        prepared = super().prepare(chat._replace(model=name))
-        return prepared._replace(adaptations=(change, *prepared.adaptations))
+        prepared = super().prepare(chat.changed(model=name))
+        return prepared.changed(adaptations=(change, *prepared.adaptations))
 
     def url(self, chat: ChatRequest) -> str:
         """See ``OpenAICompatible``. The vendor's own address may be given without its version."""
         is_bare = self.spec.region_of(chat.base_url) is not None and urlsplit(chat.base_url).path in ("", "/")
-        return super().url(chat._replace(base_url=self.spec.base_url) if is_bare else chat)
+        return super().url(chat.changed(base_url=self.spec.base_url) if is_bare else chat)
 
     def adapt_params(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
         """See ``OpenAICompatible``. Searching was a flag once, and is a tool today."""

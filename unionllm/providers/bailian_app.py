@@ -50,7 +50,7 @@ class BailianApp(Agent):
             )
         base_url = chat.base_url.removesuffix(_COMPATIBLE)
         # People give the host alone, or the address of the models.
-        return super().prepare(chat._replace(base_url=base_url if urlsplit(base_url).path else base_url + _NATIVE))
+        return super().prepare(chat.changed(base_url=base_url if urlsplit(base_url).path else base_url + _NATIVE))
 
     def _app(self, chat: ChatRequest) -> str | None:
         return chat.credentials.get("app_id") or (chat.model if self.names_app(chat) else None)

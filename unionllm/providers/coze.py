@@ -58,7 +58,7 @@ class Coze(Agent):
         base_url = chat.base_url.removesuffix("/v3").rstrip("/")
         params = {**chat.params, **who}
         _coze_messages.check_settings(self.spec.name, params)
-        return super().prepare(chat._replace(credentials=credentials, params=params, base_url=base_url))
+        return super().prepare(chat.changed(credentials=credentials, params=params, base_url=base_url))
 
     def turns(
         self, chat: ChatRequest, messages: list[JSONObject], params: JSONObject

@@ -35,7 +35,7 @@ class DeepSeek(OpenAICompatible):
             params = {name: value for name, value in chat.params.items() if name != "beta"}
             is_default = chat.base_url in (self.spec.base_url, f"{self.spec.base_url}/v1")
             base_url = _BETA if chat.params["beta"] and is_default else chat.base_url
-            chat = chat._replace(params=params, base_url=base_url)
+            chat = chat.changed(params=params, base_url=base_url)
         retired = _RETIRED.get(chat.model)
         if retired is None or chat.param_policy == "raw" or self.spec.region_of(chat.base_url) is None:
             return super().prepare(chat)
@@ -47,9 +47,9 @@ class DeepSeek(OpenAICompatible):
         params = dict(chat.params)
         if params.get("reasoning_effort") is None:
             params.setdefault("thinking", {"type": thinking})
-        prepared = super().prepare(chat._replace(model=model, params=params))
+        prepared = super().prepare(chat.changed(model=model, params=params))
         change = adaptation("model", "replaced", chat.model, model, "retired by the vendor on 2026-07-24")
-        return prepared._replace(adaptations=(change, *prepared.adaptations))
+        return prepared.changed(adaptations=(change, *prepared.adaptations))
 
     def adapt_params(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
         """See ``OpenAICompatible``."""

@@ -7,6 +7,7 @@ decides the path and the body, and is asked for where the caller does not tell.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -57,7 +58,7 @@ class Dify(Agent):
             raise BadRequestError(f"dify: app_type={kind!r} is none of {', '.join(apps.PATHS)}.")
         # People forget it, and without it a page of the console answers.
         base_url = chat.base_url if urlsplit(chat.base_url).path else f"{chat.base_url}/v1"
-        return super().prepare(chat._replace(base_url=base_url))
+        return super().prepare(chat.changed(base_url=base_url))
 
     def adapt(self, chat: ChatRequest, params: JSONObject, messages: list[JSONObject]) -> list[Adaptation]:
         """See ``Agent``."""
@@ -157,7 +158,7 @@ class Dify(Agent):
         changes = apps.fit(params, chat.messages, self._apps.path(chat))
         if chat.param_policy == "strict":
             refuse_changes(self.spec, changes)
-        return chat._replace(params=params, adaptations=(*chat.adaptations, *changes))
+        return chat.changed(params=params, adaptations=(*chat.adaptations, *changes))
 
     def _whole(self, chat: ChatRequest) -> Flow[ModelResponse]:
         """The answer in one piece; agents give it in a stream alone."""
@@ -192,7 +193,7 @@ class Dify(Agent):
         """See ``JSONVendor``. An event tells the status that a reply would have had."""
         status = data.get("status") if isinstance(data, dict) else None
         if event is not None and reply is not None and isinstance(status, int) and 400 <= status < 600:
-            reply = reply._replace(status=status)
+            reply = replace(reply, status=status)
         return super().error(chat, data, reply=reply, event=event)
 
 

@@ -42,7 +42,7 @@ class Doubao(OpenAICompatible):
     def url(self, chat: ChatRequest) -> str:
         """See ``OpenAICompatible``. Bots are asked under a path of their own."""
         if chat.model.startswith(_BOT) and not chat.base_url.endswith("/bots"):
-            chat = chat._replace(base_url=f"{chat.base_url}/bots")
+            chat = chat.changed(base_url=f"{chat.base_url}/bots")
         return super().url(chat)
 
     def adapt_params(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:

@@ -48,7 +48,7 @@ class FastGPT(Agent):
         """See ``Adapter``. People give the address of the host, of its API, or of one version."""
         path = urlsplit(chat.base_url).path
         missing = "/api/v1" if not path else "/v1" if path.endswith("/api") else ""
-        return super().prepare(chat._replace(base_url=f"{chat.base_url}{missing}"))
+        return super().prepare(chat.changed(base_url=f"{chat.base_url}{missing}"))
 
     def turns(
         self, chat: ChatRequest, messages: list[JSONObject], params: JSONObject
@@ -111,7 +111,7 @@ class FastGPT(Agent):
 
     def _suggest(self, chat: ChatRequest, response: ModelResponse) -> Flow[None]:
         """Put questions that the user may ask next into the answer; without them it is still an answer."""
-        at_root = chat._replace(base_url=chat.base_url[: -len("/v1")])
+        at_root = chat.changed(base_url=chat.base_url[: -len("/v1")])
         body = {"appId": self._app_of(chat, chat.params), "chatId": response.conversation_id}
         try:
             reply = yield self.request(at_root, "/core/ai/agent/v2/createQuestionGuide", body)

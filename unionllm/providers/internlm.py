@@ -37,7 +37,7 @@ class InternLM(OpenAICompatible):
     def build_request(self, chat: ChatRequest) -> HttpRequest:
         """See ``OpenAICompatible``."""
         is_whole = any(change.parameter == "stream" for change in chat.adaptations)
-        return super().build_request(chat._replace(stream=False) if is_whole else chat)
+        return super().build_request(chat.changed(stream=False) if is_whole else chat)
 
 
 adapter = InternLM(

@@ -62,7 +62,7 @@ class Local(OpenAICompatible):
         """See ``Adapter``."""
         if chat.base_url == _IN_PROCESS:
             server: LocalServer = yield Perform(call=lambda: serve(chat.model))
-            chat = chat._replace(base_url=server.base_url, credentials={"api_key": Secret(server.api_key)})
+            chat = chat.changed(base_url=server.base_url, credentials={"api_key": Secret(server.api_key)})
         given = [name for name in _OF_TOOLS if name in chat.params]
         if not given or chat.param_policy == "raw" or (yield from self._may_take_tools(chat)):
             return chat
@@ -72,7 +72,7 @@ class Local(OpenAICompatible):
             refuse_changes(self.spec, changes)
         logger.info("local: %s dropped (%s)", ", ".join(given), reason)
         params = {name: value for name, value in chat.params.items() if name not in given}
-        return chat._replace(params=params, adaptations=(*chat.adaptations, *changes))
+        return chat.changed(params=params, adaptations=(*chat.adaptations, *changes))
 
     def _may_take_tools(self, chat: ChatRequest) -> Flow[bool]:
         """False only if the server says that it would leave tools out of the prompt, which it does without a word."""

@@ -42,7 +42,7 @@ class MiniMax(OpenAICompatible):
         if chat.base_url.endswith(_NATIVE):
             return chat.base_url + (f"?{urlencode(chat.extra_query)}" if chat.extra_query else "")
         if self.spec.region_of(chat.base_url) and not urlsplit(chat.base_url).path:
-            chat = chat._replace(base_url=f"{chat.base_url}/v1")
+            chat = chat.changed(base_url=f"{chat.base_url}/v1")
         return super().url(chat)
 
     def adapt_params(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:

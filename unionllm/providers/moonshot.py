@@ -46,7 +46,7 @@ class Moonshot(OpenAICompatible):
         if chat.param_policy == "strict":
             refuse_changes(self.spec, changes)
         params = {**ready.params, "response_format": wanted}
-        return ready._replace(params=params, adaptations=(*ready.adaptations, *changes))
+        return ready.changed(params=params, adaptations=(*ready.adaptations, *changes))
 
     def adapt_params(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
         """See ``OpenAICompatible``."""

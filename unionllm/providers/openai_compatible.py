@@ -38,7 +38,7 @@ class AnyServer(OpenAICompatible):
                 f"{self.spec.name}: which server? Pass base_url=, such as https://host/v1, up to /chat/completions."
             )
         style = chat.params.get("thinking_style")
-        chat = chat._replace(params={name: value for name, value in chat.params.items() if name != "thinking_style"})
+        chat = chat.changed(params={name: value for name, value in chat.params.items() if name != "thinking_style"})
         if style is None:
             return super().prepare(chat)
         if style not in _STYLES:

@@ -65,7 +65,7 @@ class Qwen(Adapter):
         url = self._base(chat.base_url.replace("{workspace}", workspace), _PROTOCOLS[protocol])
         if url.endswith(_NATIVE) or _PROTOCOLS[protocol] == _NATIVE:
             url = dashscope.endpoint(url, chat)
-        return chat._replace(params=params, base_url=url)
+        return chat.changed(params=params, base_url=url)
 
     def _base(self, url: str, wanted: str) -> str:
         """The base URL, which may have been given as a bare host, with an endpoint, or for the other protocol."""
@@ -82,7 +82,7 @@ class Qwen(Adapter):
 
     def for_embeddings(self, chat: ChatRequest) -> tuple[Adapter, ChatRequest]:
         """See ``Adapter``. Texts are embedded by the compatible protocol alone."""
-        return self._compatible, chat._replace(base_url=self._base(chat.base_url, _COMPATIBLE))
+        return self._compatible, chat.changed(base_url=self._base(chat.base_url, _COMPATIBLE))
 
     def make_ready(self, chat: ChatRequest) -> Flow[ChatRequest]:
         """See ``Adapter``."""

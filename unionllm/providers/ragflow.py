@@ -71,12 +71,12 @@ class RAGFlow(OpenAICompatible):
                     "请传 chat_id= 或 agent_id=。"
                 )
             params["chat_id"] = chat.model
-        chat = chat._replace(params=params, base_url=base_url.removesuffix("/api/v1"))
+        chat = chat.changed(params=params, base_url=base_url.removesuffix("/api/v1"))
         instruction = instruction_for(params.get("response_format")) if chat.param_policy != "raw" else ""
         if instruction:
             # The server does not read system messages everywhere, so that it stands with the question.
             last = with_text_after(instruction, chat.messages[-1])
-            chat = chat._replace(messages=(*chat.messages[:-1], last))
+            chat = chat.changed(messages=(*chat.messages[:-1], last))
         return super().prepare(chat)
 
     def adapt_params(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
@@ -101,7 +101,7 @@ class RAGFlow(OpenAICompatible):
         if kind == _NEW and (chat.params.get("old_path") or chat.base_url in self._old):
             kind = _OLD
         place = f"{chat.base_url}/api/v1/{kind}/{quote(str(chat.params[name]), safe='')}"
-        return super().url(chat._replace(base_url=place))
+        return super().url(chat.changed(base_url=place))
 
     def body(self, chat: ChatRequest) -> JSONObject:
         """See ``OpenAICompatible``. Some paths stream unless they are told not to."""
@@ -109,7 +109,7 @@ class RAGFlow(OpenAICompatible):
         params = {name: value for name, value in chat.params.items() if name not in _NOT_SENT}
         if chat.params.get("conversation_id"):
             params["session_id"] = chat.params["conversation_id"]
-        body = super().body(chat._replace(params={**params, "extra_body": asked}))
+        body = super().body(chat.changed(params={**params, "extra_body": asked}))
         return {"stream": False, **body}
 
     # The flows.
@@ -132,7 +132,7 @@ class RAGFlow(OpenAICompatible):
                 raise
             refused = error
         try:
-            answer = yield from ask(chat._replace(params={**chat.params, "old_path": True}))
+            answer = yield from ask(chat.changed(params={**chat.params, "old_path": True}))
         except NotFoundError:
             raise refused from None
         if len(self._old) >= _MOST_SERVERS:

@@ -128,7 +128,7 @@ class Generate(_Signed):
 
     def body(self, chat: ChatRequest) -> JSONObject:
         """See ``OpenAICompatible``."""
-        return super().body(chat._replace(stream=False))
+        return super().body(chat.changed(stream=False))
 
     def openai_shape(self, data: JSONObject) -> JSONObject:
         """See ``OpenAICompatible``."""
@@ -149,7 +149,7 @@ class SkyWork(_Signed):
 
     def body(self, chat: ChatRequest) -> JSONObject:
         """See ``OpenAICompatible``."""
-        body = {"intent": "chat", **super().body(chat._replace(stream=False))}
+        body = {"intent": "chat", **super().body(chat.changed(stream=False))}
         del body["model"]
         return body
 
@@ -167,13 +167,13 @@ class Tiangong(Adapter):
         base = re.sub(rf"(?<={_WORK_PATH})/chat$|/generate$", "", chat.base_url)
         if chat.model.lower() in _WORK_MODELS:
             base = _WORK if base == _V4 else re.sub(r"/saas/api/v[34]$", _WORK_PATH, base)
-        chat = chat._replace(base_url=base)
+        chat = chat.changed(base_url=base)
         return self._endpoint(chat).prepare(chat)
 
     def make_ready(self, chat: ChatRequest) -> Flow[ChatRequest]:
         """See ``Adapter``. The signature is a credential of this try, and hidden as such."""
         yield from ()
-        return chat._replace(credentials={**chat.credentials, "sign": _signature(chat)})
+        return chat.changed(credentials={**chat.credentials, "sign": _signature(chat)})
 
     def complete(self, chat: ChatRequest) -> Flow[ModelResponse]:
         """See ``Adapter``."""

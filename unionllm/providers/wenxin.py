@@ -70,7 +70,7 @@ class Wenxin(OpenAICompatible):
                 provider=name,
             )
         base_url = chat.base_url if urlsplit(chat.base_url).path else f"{chat.base_url}/v2"
-        return chat._replace(credentials=credentials, base_url=base_url)
+        return chat.changed(credentials=credentials, base_url=base_url)
 
     def adapt_params(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
         """See ``OpenAICompatible``."""
@@ -102,7 +102,7 @@ class Wenxin(OpenAICompatible):
         if "access_key" not in chat.credentials:
             return chat
         token = yield from self._tokens.get(account_key(*_account(chat)), chat.now, lambda: self._buy(chat))
-        return chat._replace(credentials={**chat.credentials, "api_key": token})
+        return chat.changed(credentials={**chat.credentials, "api_key": token})
 
     def renew(self, chat: ChatRequest, error: APIError) -> bool:
         """See ``Adapter``."""
@@ -118,7 +118,7 @@ class Wenxin(OpenAICompatible):
         token = read_token(parse_json(reply.content), chat.now) if reply.status < 300 else None
         if token is None:
             signature = Secret(request.headers["authorization"])
-            buyer = chat._replace(credentials={**chat.credentials, "signature": signature})
+            buyer = chat.changed(credentials={**chat.credentials, "signature": signature})
             raise qianfan_v1.no_token(self, buyer, reply)
         return token
 

@@ -64,7 +64,7 @@ class Xunfei(Spark):
         if _is_http(chat):
             return self._over_http.prepare(_with_password(chat))
         prepared = super().prepare(chat)
-        return prepared._replace(base_url=_address(prepared))
+        return prepared.changed(base_url=_address(prepared))
 
     def adapt_params(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
         """See ``OpenAICompatible``."""
@@ -113,7 +113,7 @@ class Xunfei(Spark):
         authorization = unquote(quoted)
         signature = base64.b64decode(authorization).decode().rpartition('signature="')[2].rstrip('"')
         made = {"url": url, "quoted": quoted, "authorization": authorization, "signature": signature}
-        return chat._replace(credentials={**given, **{name: Secret(value) for name, value in made.items()}})
+        return chat.changed(credentials={**given, **{name: Secret(value) for name, value in made.items()}})
 
     def build_socket(self, chat: ChatRequest) -> WebSocketRequest:
         """The conversation of the call."""
@@ -159,7 +159,7 @@ def _with_password(chat: ChatRequest) -> ChatRequest:
     """The call with what HTTP wants of the same credentials; its parts stay secrets."""
     given = chat.credentials
     password = Secret(f"{given['api_key']}:{given['api_secret']}")
-    return chat._replace(credentials={**given, "key": given["api_key"], "api_key": password})
+    return chat.changed(credentials={**given, "key": given["api_key"], "api_key": password})
 
 
 def _address(chat: ChatRequest) -> str:

@@ -47,14 +47,14 @@ class SparkHTTP(Spark):
         is_default = self.spec.region_of(chat.base_url) is not None
         if is_default and (version or chat.base_url in (_HOST, self.spec.base_url)):
             is_x = re.match(r"(spark-x|x1)$", chat.model.lower())
-            chat = chat._replace(base_url=f"{_HOST}/{version or ('v2' if is_x else 'v1')}")
+            chat = chat.changed(base_url=f"{_HOST}/{version or ('v2' if is_x else 'v1')}")
         halves = chat.credentials["api_key"].split(":")  # a password is a key and a secret
         secrets = {f"half_{number}": Secret(half) for number, half in enumerate(halves) if half}
-        prepared = super().prepare(chat._replace(params=params, credentials={**chat.credentials, **secrets}))
+        prepared = super().prepare(chat.changed(params=params, credentials={**chat.credentials, **secrets}))
         if version is None or is_default:
             return prepared
         change = adaptation("version", "dropped", version, None, "base_url names the version")
-        return prepared._replace(adaptations=(change, *prepared.adaptations))
+        return prepared.changed(adaptations=(change, *prepared.adaptations))
 
     def adapt_params(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
         """See ``OpenAICompatible``."""

@@ -57,7 +57,7 @@ class ZhipuApp(Agent):
             else:
                 params["agent_id"] = chat.model
         base_url = chat.base_url.removesuffix("/paas/v4")
-        return super().prepare(chat._replace(params=params, credentials=credentials, base_url=base_url))
+        return super().prepare(chat.changed(params=params, credentials=credentials, base_url=base_url))
 
     def turns(
         self, chat: ChatRequest, messages: list[JSONObject], params: JSONObject

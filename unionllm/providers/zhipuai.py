@@ -57,7 +57,7 @@ class Zhipu(OpenAICompatible):
         yield from ()
         if chat.credentials.get("auth") != "jwt":
             return chat
-        return chat._replace(credentials={**chat.credentials, "token": _token(chat)})
+        return chat.changed(credentials={**chat.credentials, "token": _token(chat)})
 
     def adapt_params(self, chat: ChatRequest, params: JSONObject) -> list[Adaptation]:
         """See ``OpenAICompatible``."""
