@@ -229,6 +229,14 @@ def test_every_module_of_a_vendor_is_in_the_table_and_the_other_way_round() -> N
         assert importlib.import_module(f"unionllm.providers.{entry.module}").adapter.spec.name == name
 
 
+def test_a_vendors_adapter_is_the_last_thing_that_its_module_makes() -> None:
+    """Whoever finds it while another thread imports the module finds everything that it uses."""
+    for entry in _registry.PROVIDERS.values():
+        last = parse(ROOT / "providers" / f"{entry.module}.py").body[-1]
+        assert isinstance(last, ast.Assign), entry.module
+        assert [ast.unparse(target) for target in last.targets] == ["adapter"], entry.module
+
+
 def test_no_alias_means_two_vendors() -> None:
     words = [word for name, entry in _registry.PROVIDERS.items() for word in (name, *entry.aliases)]
 

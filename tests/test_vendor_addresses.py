@@ -131,6 +131,27 @@ def test_systems_with_settings_of_their_own_are_asked_for_a_proxy(system: str, m
     assert found == [None if system == "linux" else "http://127.0.0.1:9", None]
 
 
+@pytest.mark.parametrize("system", ["darwin", "win32"])
+def test_a_variable_for_another_scheme_does_away_with_the_systems_proxy(
+    system: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``getproxies`` asks the system only where the environment names no proxy at all."""
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(sys, "platform", system)
+    settings = {"https": "http://127.0.0.1:9"}
+    monkeypatch.setattr(urllib.request, "getproxies", lambda: urllib.request.getproxies_environment() or settings)
+    monkeypatch.setattr(urllib.request, "proxy_bypass", lambda _: False)
+    ways, address = Ways(), Address("https://api.deepseek.com")
+
+    before = ways.proxy(address)
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:8")
+    between = ways.proxy(address)
+    monkeypatch.delenv("HTTP_PROXY")
+
+    assert (before, between, ways.proxy(address)) == ("http://127.0.0.1:9", None, "http://127.0.0.1:9")
+
+
 @pytest.mark.parametrize("entry", [one["base_url"] for one in providers()])
 def test_every_vendors_own_address_is_a_plain_one(entry: str) -> None:
     """So that no call to it has to load httpx."""

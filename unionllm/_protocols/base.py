@@ -52,6 +52,7 @@ def of_facts(function: Callable[P, R]) -> Callable[P, R]:
     """
     remembered = cast("Callable[P, R]", functools.lru_cache(maxsize=256)(function))
 
+    @functools.wraps(function)
     def ask(*facts: P.args, **named: P.kwargs) -> R:
         try:
             return remembered(*facts, **named)
