@@ -114,7 +114,7 @@ def test_ctrl_c_still_reaches_python() -> None:
             signal.raise_signal(signal.SIGINT)
             time.sleep(5)
         except KeyboardInterrupt:
-            print("interrupted")
+            print("interrupted", flush=True)  # the next signal leaves no time for it
         signal.raise_signal(signal.SIGTERM)
         """
     )
