@@ -2,7 +2,8 @@
 
 Prints its port, and ends with its standard input. What is asked for stands in the model's name: ``m`` is a whole
 answer, or in a stream three chunks; ``burst-N`` N chunks as fast as the client reads; ``turns-N`` N chunks one by one,
-in turns with all other such streams; ``paced-N`` N chunks at 20 a second; ``held-1`` one chunk, and then nothing.
+in turns with all other such streams; ``paced-N`` N chunks at 20 a second, the end of the stream with the last of them;
+``held-1`` one chunk, and then nothing.
 DashScope's own dialect is spoken on its own path, OpenAI's on every other. Answers are made before they are asked for.
 """
 
@@ -141,7 +142,7 @@ class Connection(asyncio.Protocol):
         if way == "turns":
             self._turns.add(self)
         elif way == "paced":
-            self._pace(asyncio.get_running_loop().time())
+            self._pace(asyncio.get_running_loop().time() + PACE, count)
         elif way == "held":
             self.transport.write(pieces[1])
         else:
@@ -152,9 +153,13 @@ class Connection(asyncio.Protocol):
         while not self._is_paused and self.give(_BATCH):
             pass
 
-    def _pace(self, due: float) -> None:
-        if self.give(1):
-            asyncio.get_running_loop().call_at(due + PACE, self._pace, due + PACE)
+    def _pace(self, due: float, left: int) -> None:
+        asyncio.get_running_loop().call_at(due, self._give_in_time, due, left)
+
+    def _give_in_time(self, due: float, left: int) -> None:
+        # Chunks that say the end came 50 ms apart, too, would make a stream of N chunks last longer than N / 20 s.
+        if self.give(1 if left > 1 else _BATCH) and left > 1:
+            self._pace(due + PACE, left - 1)
 
     def give(self, count: int) -> bool:
         """Send the next pieces; says whether there may be more."""
