@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import io
 import math
 import select
@@ -14,7 +15,7 @@ import socket
 import ssl
 import weakref
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import httpcore
@@ -24,6 +25,9 @@ from ._lines import ClientClosedError, shut_down
 from ._secrets import Headers
 from ._timeouts import Deadline
 from ._wire import HttpRequest
+
+if TYPE_CHECKING:
+    from ._ways import Address
 
 _IDLE_SECONDS = 60.0
 
@@ -45,17 +49,17 @@ class _StaleConnectionError(Exception):
 class _Limit:
     """Ends the wait for more of an answer when the limit has run out that its call has at that time.
 
-    One timer serves many waits: it is set anew when it rings too early, not at every wait.
+    One timer serves all waits of an answer: it is set anew when it rings too early, not at every wait.
 
     Args:
-        source: what is waited for, which is told of the error.
+        source: what is waited for, which is told of the error; the head's comes before the body's.
         deadline: the limits of the call.
     """
 
-    __slots__ = ("_deadline", "_due", "_loop", "_rings_at", "_source", "_timer")
+    __slots__ = ("_deadline", "_due", "_loop", "_rings_at", "_timer", "source")
 
     def __init__(self, source: Any, deadline: Deadline) -> None:
-        self._source = source
+        self.source = source
         self._deadline = deadline
         self._loop = asyncio.get_running_loop()
         self._due = self._rings_at = math.inf
@@ -93,7 +97,7 @@ class _Limit:
 
     def _end(self) -> None:
         if self._due <= self._loop.time():
-            self._source.set_exception(httpcore.ReadTimeout("nothing came"))
+            self.source.set_exception(httpcore.ReadTimeout("nothing came"))
 
 
 class _LimitedBody(aiohttp.BytesIOPayload):
@@ -152,18 +156,25 @@ class _Request(aiohttp.ClientRequest):
 class _Response(aiohttp.ClientResponse):
     """Awaits its head no longer than the call allows: aiohttp's own limit begins anew whenever a byte arrives."""
 
+    #: Of this answer, head and body.
+    limit: _Limit
+
     async def start(self, connection: Any) -> aiohttp.ClientResponse:
         sending = _SENDING.get()
-        limit = _Limit(connection.protocol, sending.deadline)
+        self.limit = limit = _Limit(connection.protocol, sending.deadline)
         if isinstance(sending.body, _LimitedBody):
             sending.body.then_wait(limit)
         else:
             limit.wait_begins()
         try:
-            return await super().start(connection)
+            await super().start(connection)
+        except BaseException:
+            limit.stop()
+            raise
         finally:
             limit.wait_ends()
-            limit.stop()
+        limit.source = self.content
+        return self
 
 
 def _is_readable(transport: Any) -> bool:
@@ -193,13 +204,13 @@ class _Handle:
 class AiohttpReply:
     """An answer whose head is here: what the driver needs of an ``httpx.Response``."""
 
-    def __init__(self, response: aiohttp.ClientResponse, deadline: Deadline, owner: AiohttpConnections) -> None:
+    def __init__(self, response: _Response, owner: AiohttpConnections) -> None:
         self.status_code = response.status
         self.raw_headers = response.raw_headers
         self.extensions = {"network_stream": _Handle(response)}
         self._response = response
         self._content = response.content
-        self._limit = _Limit(response.content, deadline)
+        self._limit = response.limit
         self._owner = owner
 
     def __aiter__(self) -> AiohttpReply:
@@ -227,6 +238,20 @@ class AiohttpReply:
         """Close the connection, unless the answer was read to its end and the pool has it again."""
         self._limit.stop()
         self._response.close()
+
+
+def _url(address: Address) -> URL:
+    """The address as aiohttp wants it, which remembers what it has found out about it."""
+    if address.parsed is None:
+        address.parsed = URL(address.text, encoded=True)
+    url: URL = address.parsed
+    return url
+
+
+@functools.lru_cache(maxsize=16)
+def _until_connected(seconds: float | None) -> aiohttp.ClientTimeout:
+    """The one limit that is aiohttp's. How long the answer may take is limited where it is awaited."""
+    return aiohttp.ClientTimeout(total=None, connect=seconds, sock_read=None)
 
 
 class AiohttpConnections:
@@ -265,41 +290,33 @@ class AiohttpConnections:
         return made
 
     async def send(
-        self, step: HttpRequest, url: str, headers: Headers, tls: ssl.SSLContext | bool, deadline: Deadline
+        self, step: HttpRequest, address: Address, headers: Headers, tls: ssl.SSLContext | bool, deadline: Deadline
     ) -> AiohttpReply:
         """Send the request and return when the reply's head is here."""
         if self.is_closed:
             raise ClientClosedError
-        while True:
-            try:
-                response = await self._sent(step, url, headers, tls, deadline)
-            except _StaleConnectionError:
-                continue  # it is out of the pool now
-            except (*_FAILURES, asyncio.TimeoutError) as error:
-                raise self.translated(error) from error
-            return AiohttpReply(response, deadline, self)
-
-    async def _sent(
-        self, step: HttpRequest, url: str, headers: Headers, tls: ssl.SSLContext | bool, deadline: Deadline
-    ) -> aiohttp.ClientResponse:
         content: bytes | _LimitedBody | None = step.content
         if isinstance(content, bytes) and len(content) > _SMALL_BODY:
             content = _LimitedBody(content, deadline)
         sending = _Sending(content, deadline, self._used)
         token = _SENDING.set(sending)
         try:
-            return await self._opened().request(
-                step.method,
-                URL(url, encoded=True),
-                data=content,
-                headers=headers,
-                allow_redirects=False,
-                ssl=tls,
-                # How long the answer may take is limited where it is awaited.
-                timeout=aiohttp.ClientTimeout(
-                    total=None, connect=deadline.shorten("connect", deadline.timeouts.connect), sock_read=None
-                ),
-            )
+            while True:
+                try:
+                    response: Any = await self._opened().request(
+                        step.method,
+                        _url(address),
+                        data=content,
+                        headers=headers,
+                        allow_redirects=False,
+                        ssl=tls,
+                        timeout=_until_connected(deadline.shorten("connect", deadline.timeouts.connect)),
+                    )
+                except _StaleConnectionError:
+                    continue  # it is out of the pool now
+                return AiohttpReply(response, self)
+        except (*_FAILURES, asyncio.TimeoutError) as error:
+            raise self.translated(error) from error
         finally:
             _SENDING.reset(token)
             sending.body = None  # the context lives as long as a connection that was opened in it

@@ -219,7 +219,7 @@ class AsyncConnections:
 
             self._direct = AiohttpConnections()
         tls = _tls() if address.is_secure else False
-        body = await self._direct.send(step, address.text, _headers(step, address), tls, deadline)
+        body = await self._direct.send(step, address, _headers(step, address), tls, deadline)
         return Reply(body.status_code, body.raw_headers, body, body.extensions)
 
     async def close(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from typing import Any
 
 import httpcore
 
@@ -40,13 +41,15 @@ _PORTS = {"https": "443", "http": "80"}
 class Address:
     """A URL, checked and taken apart once. It shows nothing of itself: it may be signed."""
 
-    __slots__ = ("host", "is_secure", "target", "text")
+    __slots__ = ("host", "is_secure", "parsed", "target", "text")
 
     def __init__(self, url: str) -> None:
         scheme, host, port, place, target = take_apart(url)
         self.is_secure = scheme == "https"
         self.host = place
         self.text = Secret(f"{scheme}://{place}{target}")
+        #: As the asynchronous connections want it, once they have asked.
+        self.parsed: Any = None
         self.target = httpcore.URL(scheme=scheme, host=host, port=port, target=target)
 
 
