@@ -161,6 +161,7 @@ def test_the_http_library_shows_in_few_files_only() -> None:
     # The last two send nothing: one has it write forms, LiteLLM's errors are made of its replies in the other.
     assert users == {
         "_aiohttp",
+        "_aiohttp_requests",
         "_own_client",
         "_network",
         "_ways",

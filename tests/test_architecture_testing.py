@@ -27,7 +27,7 @@ def test_nothing_but_the_command_line_knows_the_vendor_server() -> None:
 def test_the_server_library_shows_in_the_server_and_in_one_transport_only() -> None:
     users = {name_of(path) for path in MODULES if "aiohttp:" in imports(path)}
 
-    assert users == {"testing._server", "testing._play", "testing._received", "_aiohttp"}
+    assert users == {"testing._server", "testing._play", "testing._received", "_aiohttp", "_aiohttp_requests"}
 
 
 def test_the_pytest_plugin_loads_nothing_heavy() -> None:

@@ -6,6 +6,7 @@ Each kind of call is made again and again, and cancelled at its first, second, t
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sys
 import threading
@@ -346,3 +347,44 @@ def test_who_reads_on_while_a_cancellation_is_under_way_does_not_find_an_end(
     ended = asyncio.run(read())
 
     assert [type(one) for one in ended] == [asyncio.CancelledError, StreamInterruptedError]
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["goes on", "is cancelled"])
+def test_a_server_that_wants_to_be_asked_before_it_takes_a_body_gets_it_when_it_says_so(answers: bool) -> None:
+    body = json.dumps(answer("好的")).encode()
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    seen: list[bytes] = []
+    ended = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await reader.readuntil(b"\r\n\r\n"))
+        assert b"expect: 100-continue" in seen[0].lower()
+        await asyncio.sleep(0.1)
+        if answers:
+            writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            seen.append(await reader.readuntil(b"}]}"))
+            writer.write(head % len(body) + body)
+        else:
+            seen.append(await reader.read())  # until the client hangs up
+        writer.close()
+        ended.set()
+
+    async def call() -> Any:
+        listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1"
+        given = {"provider": "deepseek", "model": "m", "api_key": "sk-1", "base_url": url, "max_retries": 0}
+        async with listening:
+            try:
+                async with UnionLLM(**given, extra_headers={"Expect": "100-continue"}) as client:
+                    asking = client.acompletion(messages=[{"role": "user", "content": "你好"}])
+                    return await (asking if answers else asyncio.wait_for(asking, 0.3))
+            finally:
+                await asyncio.wait_for(ended.wait(), 5)
+
+    if answers:
+        assert asyncio.run(call()).choices[0].message.content == "好的"
+        assert json.loads(seen[1])["messages"] == [{"role": "user", "content": "你好"}]
+    else:
+        with pytest.raises(asyncio.TimeoutError):
+            asyncio.run(call())
+        assert seen[1:] == [b""]

@@ -378,7 +378,7 @@ def test_what_was_sent_is_let_go_of_although_the_connection_stays_open(server: S
             for _ in range(5):  # an answer may be quicker than the task that wrote the request is told to end
                 await asyncio.sleep(0)
             gc.collect()
-            bodies = [one for one in gc.get_objects() if type(one).__name__ == "_LimitedBody"]
+            bodies = [one for one in gc.get_objects() if type(one).__name__ == "LimitedBody"]
             # Other tests' may still be held by the tracebacks of errors that they kept.
             held = [one._value for one in bodies if not one._value.closed]
             return [repr(one) for one in held if b"only in this test" in one.getvalue()]

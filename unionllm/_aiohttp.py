@@ -8,19 +8,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import io
-import math
-import select
 import socket
 import ssl
 import weakref
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import httpcore
 from yarl import URL
 
+from ._aiohttp_requests import SENDING, LimitedBody, Request, Response, Sending, StaleConnectionError
 from ._lines import ClientClosedError, shut_down
 from ._secrets import Headers
 from ._timeouts import Deadline
@@ -42,151 +39,6 @@ _HEAD_LINES = 1000
 _TURNS = 8
 
 
-class _StaleConnectionError(Exception):
-    """The pool gave out a connection that the server has closed, or has said something on that nobody asked for."""
-
-
-class _Limit:
-    """Ends the wait for more of an answer when the limit has run out that its call has at that time.
-
-    One timer serves all waits of an answer: it is set anew when it rings too early, not at every wait.
-
-    Args:
-        source: what is waited for, which is told of the error; the head's comes before the body's.
-        deadline: the limits of the call.
-    """
-
-    __slots__ = ("_deadline", "_due", "_loop", "_rings_at", "_timer", "source")
-
-    def __init__(self, source: Any, deadline: Deadline) -> None:
-        self.source = source
-        self._deadline = deadline
-        self._loop = asyncio.get_running_loop()
-        self._due = self._rings_at = math.inf
-        self._timer: asyncio.TimerHandle | None = None
-
-    def wait_begins(self) -> None:
-        seconds = self._deadline.read_seconds()
-        if seconds is None:
-            return
-        self._due = due = self._loop.time() + seconds
-        if due < self._rings_at:
-            self.stop()
-            self._ring_at(due)
-
-    def wait_ends(self) -> None:
-        self._due = math.inf
-
-    def stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer, self._rings_at = None, math.inf
-
-    def _ring_at(self, due: float) -> None:
-        self._timer, self._rings_at = self._loop.call_at(due, self._ring), due
-
-    def _ring(self) -> None:
-        self._timer, self._rings_at = None, math.inf
-        if self._due == math.inf:
-            return
-        if self._due > self._loop.time():
-            self._ring_at(self._due)
-        else:
-            # What came while the event loop was busy is handed on first.
-            self._loop.call_soon(self._end)
-
-    def _end(self) -> None:
-        if self._due <= self._loop.time():
-            self.source.set_exception(httpcore.ReadTimeout("nothing came"))
-
-
-class _LimitedBody(aiohttp.BytesIOPayload):
-    """A large body, whose sending has a limit of its own."""
-
-    def __init__(self, content: bytes, deadline: Deadline) -> None:
-        super().__init__(io.BytesIO(content))
-        self._deadline = deadline
-        self._is_sent = False
-        self._answer: _Limit | None = None
-
-    async def write_with_length(self, writer: Any, content_length: int | None) -> None:
-        sending = super().write_with_length(writer, content_length)
-        try:
-            await asyncio.wait_for(sending, self._deadline.write_seconds())
-        except asyncio.TimeoutError:
-            raise httpcore.WriteTimeout("the request was not taken") from None
-        self._is_sent = True
-        if self._answer is not None:
-            self._answer.wait_begins()
-
-    def then_wait(self, answer: _Limit) -> None:
-        """Begin that wait once the body is sent."""
-        self._answer = answer
-        if self._is_sent:
-            answer.wait_begins()
-
-
-class _Sending:
-    """The call that a task is sending, for the two classes that aiohttp makes objects of by itself."""
-
-    __slots__ = ("body", "deadline", "used")
-
-    def __init__(self, body: bytes | _LimitedBody | None, deadline: Deadline, used: weakref.WeakSet[Any]) -> None:
-        self.body = body
-        self.deadline = deadline
-        #: Protocols of connections that have served before.
-        self.used = used
-
-
-_SENDING: ContextVar[_Sending] = ContextVar("_SENDING")
-
-
-class _Request(aiohttp.ClientRequest):
-    """Goes over no connection that is not as it was left."""
-
-    async def send(self, conn: Any) -> aiohttp.ClientResponse:
-        protocol, used = conn.protocol, _SENDING.get().used
-        # The event loop may not have had the time yet to see what has arrived, so the socket is asked, too.
-        if protocol in used and (protocol.should_close or _is_readable(protocol.transport)):
-            raise _StaleConnectionError
-        used.add(protocol)
-        return await super().send(conn)
-
-
-class _Response(aiohttp.ClientResponse):
-    """Awaits its head no longer than the call allows: aiohttp's own limit begins anew whenever a byte arrives."""
-
-    #: Of this answer, head and body.
-    limit: _Limit
-
-    async def start(self, connection: Any) -> aiohttp.ClientResponse:
-        sending = _SENDING.get()
-        self.limit = limit = _Limit(connection.protocol, sending.deadline)
-        if isinstance(sending.body, _LimitedBody):
-            sending.body.then_wait(limit)
-        else:
-            limit.wait_begins()
-        try:
-            await super().start(connection)
-        except BaseException:
-            limit.stop()
-            raise
-        finally:
-            limit.wait_ends()
-        limit.source = self.content
-        return self
-
-
-def _is_readable(transport: Any) -> bool:
-    """Whether there is anything to read, an end included."""
-    number = transport.get_extra_info("socket").fileno()
-    if not hasattr(select, "poll"):
-        return bool(select.select([number], [], [], 0)[0])
-    poll = select.poll()  # which takes any number, unlike select
-    poll.register(number, select.POLLIN)
-    return bool(poll.poll(0))
-
-
 class _Handle:
     """The connection of an answer, as httpx offers it: none once the answer is here as a whole, and the pool has it."""
 
@@ -204,7 +56,7 @@ class _Handle:
 class AiohttpReply:
     """An answer whose head is here: what the driver needs of an ``httpx.Response``."""
 
-    def __init__(self, response: _Response, owner: AiohttpConnections) -> None:
+    def __init__(self, response: Response, owner: AiohttpConnections) -> None:
         self.status_code = response.status
         self.raw_headers = response.raw_headers
         self.extensions = {"network_stream": _Handle(response)}
@@ -273,8 +125,8 @@ class AiohttpConnections:
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,
-                request_class=_Request,
-                response_class=_Response,
+                request_class=Request,
+                response_class=Response,
                 max_line_size=_HEAD_LINE_BYTES,
                 max_field_size=_HEAD_LINE_BYTES,
                 max_headers=_HEAD_LINES,
@@ -295,11 +147,11 @@ class AiohttpConnections:
         """Send the request and return when the reply's head is here."""
         if self.is_closed:
             raise ClientClosedError
-        content: bytes | _LimitedBody | None = step.content
+        content: bytes | LimitedBody | None = step.content
         if isinstance(content, bytes) and len(content) > _SMALL_BODY:
-            content = _LimitedBody(content, deadline)
-        sending = _Sending(content, deadline, self._used)
-        token = _SENDING.set(sending)
+            content = LimitedBody(content, deadline)
+        sending = Sending(content, deadline, self._used)
+        token = SENDING.set(sending)
         try:
             while True:
                 try:
@@ -312,13 +164,13 @@ class AiohttpConnections:
                         ssl=tls,
                         timeout=_until_connected(deadline.shorten("connect", deadline.timeouts.connect)),
                     )
-                except _StaleConnectionError:
+                except StaleConnectionError:
                     continue  # it is out of the pool now
                 return AiohttpReply(response, self)
         except (*_FAILURES, asyncio.TimeoutError) as error:
             raise self.translated(error) from error
         finally:
-            _SENDING.reset(token)
+            SENDING.reset(token)
             sending.body = None  # the context lives as long as a connection that was opened in it
 
     def translated(self, error: Exception) -> Exception:

@@ -1,0 +1,194 @@
+"""Requests and answers of aiohttp's, limited as a call says, over connections that are as they were left."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import math
+import select
+import sys
+import types
+import weakref
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import ContextVar
+from typing import Any
+
+import aiohttp
+import httpcore
+
+from ._timeouts import Deadline
+
+
+class StaleConnectionError(Exception):
+    """The pool gave out a connection that the server has closed, or has said something on that nobody asked for."""
+
+
+class Limit:
+    """Ends the wait for more of an answer when the limit has run out that its call has at that time.
+
+    One timer serves all waits of an answer: it is set anew when it rings too early, not at every wait.
+
+    Args:
+        source: what is waited for, which is told of the error; the head's comes before the body's.
+        deadline: the limits of the call.
+    """
+
+    __slots__ = ("_deadline", "_due", "_loop", "_rings_at", "_timer", "source")
+
+    def __init__(self, source: Any, deadline: Deadline) -> None:
+        self.source = source
+        self._deadline = deadline
+        self._loop = asyncio.get_running_loop()
+        self._due = self._rings_at = math.inf
+        self._timer: asyncio.TimerHandle | None = None
+
+    def wait_begins(self) -> None:
+        seconds = self._deadline.read_seconds()
+        if seconds is None:
+            return
+        self._due = due = self._loop.time() + seconds
+        if due < self._rings_at:
+            self.stop()
+            self._ring_at(due)
+
+    def wait_ends(self) -> None:
+        self._due = math.inf
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer, self._rings_at = None, math.inf
+
+    def _ring_at(self, due: float) -> None:
+        self._timer, self._rings_at = self._loop.call_at(due, self._ring), due
+
+    def _ring(self) -> None:
+        self._timer, self._rings_at = None, math.inf
+        if self._due == math.inf:
+            return
+        if self._due > self._loop.time():
+            self._ring_at(self._due)
+        else:
+            # What came while the event loop was busy is handed on first.
+            self._loop.call_soon(self._end)
+
+    def _end(self) -> None:
+        if self._due <= self._loop.time():
+            self.source.set_exception(httpcore.ReadTimeout("nothing came"))
+
+
+class LimitedBody(aiohttp.BytesIOPayload):
+    """A large body, whose sending has a limit of its own."""
+
+    def __init__(self, content: bytes, deadline: Deadline) -> None:
+        super().__init__(io.BytesIO(content))
+        self._deadline = deadline
+        self._is_sent = False
+        self._answer: Limit | None = None
+
+    async def write_with_length(self, writer: Any, content_length: int | None) -> None:
+        sending = super().write_with_length(writer, content_length)
+        try:
+            await asyncio.wait_for(sending, self._deadline.write_seconds())
+        except asyncio.TimeoutError:
+            raise httpcore.WriteTimeout("the request was not taken") from None
+        self._is_sent = True
+        if self._answer is not None:
+            self._answer.wait_begins()
+
+    def then_wait(self, answer: Limit) -> None:
+        """Begin that wait once the body is sent."""
+        self._answer = answer
+        if self._is_sent:
+            answer.wait_begins()
+
+
+class Sending:
+    """The call that a task is sending, for the two classes that aiohttp makes objects of by itself."""
+
+    __slots__ = ("body", "deadline", "used")
+
+    def __init__(self, body: bytes | LimitedBody | None, deadline: Deadline, used: weakref.WeakSet[Any]) -> None:
+        self.body = body
+        self.deadline = deadline
+        #: Protocols of connections that have served before.
+        self.used = used
+
+
+SENDING: ContextVar[Sending] = ContextVar("SENDING")
+
+
+class Request(aiohttp.ClientRequest):
+    """Goes over no connection that is not as it was left."""
+
+    async def send(self, conn: Any) -> aiohttp.ClientResponse:
+        protocol, used = conn.protocol, SENDING.get().used
+        # The event loop may not have had the time yet to see what has arrived, so the socket is asked, too.
+        if protocol in used and (protocol.should_close or _is_readable(protocol.transport)):
+            raise StaleConnectionError
+        used.add(protocol)
+        return await super().send(conn)
+
+    if sys.version_info < (3, 12):
+        # From then on aiohttp does that itself. Until then it has a task of its own write, which comes after whatever
+        # else the event loop has to do: of a thousand calls begun at once, none is on its way before all are made.
+        def write_bytes(self, *given: Any, **named: Any) -> Any:
+            """The writing of the body, which has been done as far as that goes without waiting."""
+            if isinstance(SENDING.get().body, LimitedBody):
+                return super().write_bytes(*given, **named)
+            writing = super().write_bytes(*given, **named)
+            try:
+                awaited = writing.send(None)
+            except StopIteration:
+                return _rest(None, None)
+            return _rest(writing, awaited)
+
+
+@types.coroutine
+def _rest(work: Coroutine[Any, Any, None] | None, awaited: Any) -> Generator[Any, Any, None]:
+    """What is left of work that waits for something; None: nothing is."""
+    while work is not None:
+        go_on: Callable[[Any], Any] = work.send
+        value: Any = None
+        try:
+            yield awaited
+        except BaseException as error:  # noqa: BLE001  # whatever it is, the work is told
+            go_on, value = work.throw, error
+        try:
+            awaited = go_on(value)
+        except StopIteration:
+            return
+
+
+class Response(aiohttp.ClientResponse):
+    """Awaits its head no longer than the call allows: aiohttp's own limit begins anew whenever a byte arrives."""
+
+    #: Of this answer, head and body.
+    limit: Limit
+
+    async def start(self, connection: Any) -> aiohttp.ClientResponse:
+        sending = SENDING.get()
+        self.limit = limit = Limit(connection.protocol, sending.deadline)
+        if isinstance(sending.body, LimitedBody):
+            sending.body.then_wait(limit)
+        else:
+            limit.wait_begins()
+        try:
+            await super().start(connection)
+        except BaseException:
+            limit.stop()
+            raise
+        finally:
+            limit.wait_ends()
+        limit.source = self.content
+        return self
+
+
+def _is_readable(transport: Any) -> bool:
+    """Whether there is anything to read, an end included."""
+    number = transport.get_extra_info("socket").fileno()
+    if not hasattr(select, "poll"):
+        return bool(select.select([number], [], [], 0)[0])
+    poll = select.poll()  # which takes any number, unlike select
+    poll.register(number, select.POLLIN)
+    return bool(poll.poll(0))
