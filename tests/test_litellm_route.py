@@ -11,6 +11,7 @@ from litellm_vendor import KEY, MESSAGES, ask
 from server import ScriptedServer
 
 from unionllm import APIError, AuthenticationError, BadRequestError, ProviderError, _litellm, unionchat
+from unionllm._litellm_route import PLAIN_CODES
 
 pytestmark = pytest.mark.filterwarnings("default")  # LiteLLM's own warnings are not ours to mend
 isolated, one_loop, server = litellm_vendor.isolated, litellm_vendor.one_loop, litellm_vendor.server
@@ -202,3 +203,18 @@ def test_options_without_effect_on_litellm_are_recorded(server: ScriptedServer) 
 def test_a_misspelt_prefix_of_a_model_gets_the_nearest_names() -> None:
     with pytest.raises(ProviderError, match=r"Unknown provider 'zhipuia'\. Did you mean 'zhipuai'"):
         unionchat("zhipuia/glm-5", MESSAGES)
+
+
+def test_litellm_takes_codes_that_it_is_not_asked_about_at_their_word() -> None:
+    import litellm
+
+    named = {f"{code}/{name}" for code in PLAIN_CODES for name in (*litellm.model_cost, "org/a-new-model")}
+    asked = {model for model in named if not model.endswith("-latest")}
+    host, key = "http://127.0.0.1:9/v1", "sk-of-this-call"
+
+    told = {model: litellm.get_llm_provider(model, api_base=host, api_key=key) for model in asked}
+
+    assert len(asked) > 3000
+    odd = {model: way for model, way in told.items() if f"{way[1]}/{way[0]}" != model or way[3] != host}
+    assert not odd
+    assert {way[2] for way in told.values()} <= {None, key}

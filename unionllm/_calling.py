@@ -5,6 +5,7 @@ Imported by the first call, with all that every call needs: an import inside of 
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from ._call import Route, run_call
 from ._clients import Transports, shared
 from ._finish import Finisher
 from ._log import configure
-from ._routes import build_route, fallback_args, may_import_litellm, read_fallbacks
+from ._routes import build_route, fallback_args, may_import_litellm, merge_args, read_fallbacks
 from ._stream import AsyncStream, Stream
 from ._timeouts import Deadline
 from ._watch import Watch, watch_of
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .cost import PriceTable
+
+
+__all__ = ["Call", "EmbeddingCall", "merge_args", "shared_transports"]
 
 
 class Call:
@@ -49,8 +53,10 @@ class Call:
         self.watch = watch_of(self.given, self.operation)
         build, environ = self.route_builder(), Environment(os.environ)
         first = build(self.given, environ)
-        others = [fallback_args(self.given, fallback) for fallback in read_fallbacks(self.given.get("fallbacks"))]
-        routes = [lambda: first, *((lambda args=args: build(args, environ)) for args in others)]
+        routes: list[Callable[[], Route]] = [lambda: first]
+        if self.given.get("fallbacks") is not None:
+            others = [fallback_args(self.given, fallback) for fallback in read_fallbacks(self.given["fallbacks"])]
+            routes += [functools.partial(build, args, environ) for args in others]
         deadline = Deadline(first.timeouts, time.monotonic)
         flow = run_call(routes, deadline, self.watch)
         return (flow if self.watch is None else self.watch.follow(flow)), deadline

@@ -28,7 +28,7 @@ from ._wire import Perform
 from .exceptions import ProviderError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection
 
     from ._litellm_results import Sent
     from ._request import ChatRequest
@@ -41,6 +41,8 @@ _IMPORTING = threading.Lock()
 #: Seconds given to LiteLLM for "no limit": its own None means 600.
 _NO_LIMIT = 86400.0
 _QUIET = QuietInOurCalls()
+#: LiteLLM, once it has been imported as a whole and settled.
+_loaded: Any = None
 
 
 def knows(provider: str) -> bool:
@@ -65,9 +67,12 @@ def split_model(model: str) -> tuple[str, str] | None:
 
 def _load() -> Any:
     """LiteLLM, imported politely: no download, no ``.env``, nothing left behind in the environment."""
-    _check_version()
-    with _IMPORTING:
-        return _import()
+    global _loaded  # noqa: PLW0603  # asked for in every call, where all that follows takes a part of our time
+    if _loaded is None or sys.modules.get("litellm") is not _loaded:
+        _check_version()
+        with _IMPORTING:
+            _loaded = _import()
+    return _loaded
 
 
 @functools.cache
@@ -100,7 +105,6 @@ def _import() -> Any:
     return _settle(module)
 
 
-@functools.lru_cache(maxsize=1)
 def _settle(module: Any) -> Any:
     if getattr(module, "disable_hf_tokenizer_download", False) is None:
         # A stream of a Llama model would wait for huggingface.co, for minutes behind a firewall.
@@ -131,29 +135,41 @@ def _load_tokenizers() -> None:
 
 
 class _Codes:
-    """The codes that stand in one of LiteLLM's lists, with those that do not.
+    """The codes that stand in a list of LiteLLM's, with further ones.
 
-    The program may add to the list at any time, and to make the set anew costs more than the rest of our way: so it is
-    kept while the list is the same object, no shorter or longer.
+    The program may add to the list, or to its own providers, at any time; and to make the set anew costs more than the
+    rest of our way. So it is kept while the list is the same object, no shorter or longer, and the providers the same.
+
+    Args:
+        own: codes that stand in neither.
     """
 
-    def __init__(self) -> None:
-        self._kept: tuple[Any, int, Sequence[str], frozenset[str]] | None = None
+    def __init__(self, *own: str) -> None:
+        self._own = own
+        self._kept: tuple[list[Any], int, list[Any], frozenset[str]] | None = None
 
-    def of(self, listed: list[Any], own: Sequence[str]) -> frozenset[str]:
-        """Those of the list, ``own``, and the configured ones."""
+    def of(self, listed: list[Any], customs: list[Any]) -> frozenset[str]:
+        """All of them, the configured ones included.
+
+        Args:
+            listed: LiteLLM's list.
+            customs: as in ``litellm.custom_provider_map``.
+        """
         kept = self._kept  # read once: another thread may put its own in place
-        if kept is None or kept[0] is not listed or kept[1] != len(listed) or kept[2] != own:
-            codes = frozenset((*(str(getattr(code, "value", code)) for code in listed), *own, *_configured()))
-            self._kept = kept = (listed, len(listed), own, codes)
-        return kept[3]
+        if kept is not None and kept[0] is listed and kept[1] == len(listed) and kept[2] == customs:
+            return kept[3]
+        named = (str(getattr(code, "value", code)) for code in listed)
+        codes = frozenset((*named, *(str(entry["provider"]) for entry in customs), *self._own, *_configured()))
+        self._kept = (listed, len(listed), list(customs), codes)
+        return codes
 
 
-_known, _compatible = _Codes(), _Codes()
+_known, _compatible = _Codes(*GONE), _Codes(*ALSO_COMPATIBLE)
+_NO_CUSTOMS: list[Any] = []
 
 
 def _codes(litellm: Any) -> frozenset[str]:
-    return _known.of(litellm.provider_list, [*[str(entry["provider"]) for entry in litellm.custom_provider_map], *GONE])
+    return _known.of(litellm.provider_list, litellm.custom_provider_map)
 
 
 @functools.cache
@@ -230,7 +246,7 @@ def _completion(litellm: Any) -> Callable[..., Any]:
     return completion
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # and not frozen, which makes one of a call take several times as long
 class _Plan:
     litellm: Any
     arguments: dict[str, Any] = field(repr=False)
@@ -245,12 +261,18 @@ def _plan_chat(chat: ChatRequest, deadline: Deadline, *, is_stream: bool) -> _Pl
     Belongs in a worker thread under an event loop: the import takes seconds, and for Ollama LiteLLM asks the server
     what the model can do.
     """
-    adjusted = adjust(chat, os.environ, is_stream=is_stream, templates=lambda: _load().custom_prompt_dict)
+    adjusted = adjust(chat, os.environ, is_stream=is_stream, templates=_templates)
+    if adjusted is None:
+        return make_plan(chat, deadline, is_stream=is_stream)
     plan = make_plan(adjusted.chat, deadline, is_stream=is_stream and not adjusted.in_one_piece)
-    if adjusted.is_usual:
-        return plan
     arguments = {name: value for name, value in plan.arguments.items() if name not in adjusted.refuses}
     return replace(plan, arguments=arguments, sent=_tell(plan.sent, adjusted), in_one_piece=adjusted.in_one_piece)
+
+
+def _templates() -> Collection[str]:
+    """The models for which the program has registered prompt templates with LiteLLM."""
+    templates: Collection[str] = _load().custom_prompt_dict
+    return templates
 
 
 def _tell(sent: Sent, adjusted: Adjusted) -> Sent:
@@ -263,8 +285,8 @@ def _tell(sent: Sent, adjusted: Adjusted) -> Sent:
 def make_plan(chat: ChatRequest, deadline: Deadline, *, is_stream: bool) -> _Plan:
     """LiteLLM, and the arguments to call it with. Imports LiteLLM; raises where the call could not be sent safely."""
     litellm = _load()
-    compatible = _compatible.of(litellm.openai_compatible_providers, ALSO_COMPATIBLE)
-    route = Route(litellm, _codes(litellm), _configured(), compatible, chat)
+    compatible = _compatible.of(litellm.openai_compatible_providers, _NO_CUSTOMS)
+    route = Route(litellm, lambda: _codes(litellm), _configured(), compatible, chat)
     seconds = deadline.shorten("first token", deadline.timeouts.first_token)
     arguments = route.arguments(_NO_LIMIT if seconds is None else seconds, is_stream=is_stream)
     return _Plan(litellm=litellm, arguments=arguments, sent=route.sent(deadline.applied))

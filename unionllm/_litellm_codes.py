@@ -161,16 +161,11 @@ class Adjusted:
     untold: frozenset[str] = frozenset()
     key_hint: str = ""
 
-    @property
-    def is_usual(self) -> bool:
-        """Whether LiteLLM's own way, and what it tells, can be taken as it is."""
-        return not (self.provider or self.refuses or self.in_one_piece or self.untold)
-
 
 def adjust(
     chat: ChatRequest, environ: Mapping[str, str], *, is_stream: bool, templates: Callable[[], Collection[str]] = tuple
-) -> Adjusted:
-    """The chat with everything that is known of its provider's code.
+) -> Adjusted | None:
+    """The chat with everything that is known of its provider's code; None when nothing is.
 
     Args:
         chat: the call.
@@ -184,7 +179,7 @@ def adjust(
     """
     code, model = _code_and_model(chat)
     if code not in _SPECIAL:
-        return Adjusted(chat=chat)
+        return None
     if code in EMBEDDINGS_ONLY:
         raise ProviderError(f"{code} makes embeddings and cannot chat. Use unionembed(provider={code!r}, …).")
     if code in GONE:

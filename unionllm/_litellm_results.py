@@ -7,7 +7,7 @@ LiteLLM's objects are read by attribute, so nothing here depends on its classes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,11 +37,15 @@ USUAL = frozenset({"id", "object", "created", "model", "choices", "usage", "syst
 _OURS = frozenset(ModelResponse.model_fields) - USUAL - {"request_id"}
 #: Fields of a delta that hold text, and those that hold objects of ours.
 _TEXTS = ("content", "role", "reasoning_content")
+#: Types of values that need no look into.
+_PLAIN = frozenset({str, int, float, bool})
+#: Members of LiteLLM's models that are models.
+_APART = frozenset({"choices", "message", "usage"})
 _NO_TEXTS = ("", "", "")
 _CALLS = frozenset({"tool_calls", "function_call"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # and not frozen, which makes one of a call take several times as long
 class Sent:
     """One call as LiteLLM was asked to make it, as far as its results need that.
 
@@ -82,23 +86,48 @@ def to_response(reply: Any, sent: Sent) -> ModelResponse:
         APIResponseError: there is no choice in it.
         InternalServerError: the vendor says, in the answer, that it failed.
     """
-    data = told_of(reply.model_dump(warnings=False))
-    if "usage" in sent.untold:
-        data.pop("usage", None)
-    choices = [_choice(choice, sent) for choice in data.pop("choices", None) or ()]
+    data = _told(reply, _APART)
+    choices = [_choice(choice, sent) for choice in reply.choices or ()]
     if not choices:
         raise APIResponseError(f"{sent.provider}: the answer holds no choices.", **who(sent))
     known: dict[str, Any] = {"choices": choices, "object": "chat.completion", "provider": sent.provider}
     known |= {"id": data.pop("id", None) or new_id(), "created": data.pop("created", None) or int(time.time())}
-    known["usage"] = usage_of(data.pop("usage", None))
+    # It is no declared member, and Pydantic finds others by their names only after it has looked everywhere else.
+    usage = None if "usage" in sent.untold else (reply.__pydantic_extra__ or reply.__dict__).get("usage")
+    known["usage"] = None if usage is None else usage_of(_told(usage))
     known["model"] = sent.bare_model(data.pop("model", None))
     known["request_id"] = request_id_in(reply) or data.pop("request_id", None)
     known["adaptations"] = list(sent.adaptations) or None
     return ModelResponse.build(known, set_aside(data))
 
 
-def _choice(choice: dict[str, Any], sent: Sent) -> Choices:
-    data = told_of(choice)
+def _told(model: Any, apart: Collection[str] = ()) -> dict[str, Any]:
+    """What LiteLLM has put into a model of its own, as dicts and lists, without None and what is looked at apart.
+
+    The same as in its ``model_dump``, which takes longer than all else here.
+    """
+    if isinstance(model, dict):
+        return told_of(model)
+    put, extra = model.__pydantic_fields_set__, model.__pydantic_extra__
+    fields = {**model.__dict__, **extra} if extra else model.__dict__
+    return {
+        name: value if type(value) in _PLAIN else _dump(value)
+        for name, value in fields.items()
+        if value is not None and name not in apart and (name in put or (extra and name in extra))
+    }
+
+
+def _dump(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_dump(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _dump(item) for name, item in value.items()}
+    dump = getattr(value, "model_dump", None)
+    return value if dump is None else dump(exclude_unset=True, warnings=False)
+
+
+def _choice(choice: Any, sent: Sent) -> Choices:
+    data = _told(choice, _APART)
     extra = data.pop("provider_specific_fields", None) or {}
     said = extra.get("native_finish_reason") or data.pop("native_finish_reason", None)
     finish = data.pop("finish_reason", None)
@@ -112,10 +141,10 @@ def _choice(choice: dict[str, Any], sent: Sent) -> Choices:
     if extra:
         data["provider_specific_fields"] = extra
     known: dict[str, Any] = {"finish_reason": finish, "provider_finish_reason": said}
-    message = told_apart(message_fields(told_of(data.pop("message", None) or {})))
-    for call in message.get("tool_calls") or ():
+    words = told_apart(message_fields({} if choice.message is None else _told(choice.message)))
+    for call in words.get("tool_calls") or ():
         call.pop("index", None)  # where Anthropic's streams would have had it
-    known["message"] = Message.build({}, message) if is_simple(message) else Message(**message)
+    known["message"] = Message.build({}, words) if is_simple(words) else Message(**words)
     return Choices.build(known, data)
 
 
@@ -170,19 +199,21 @@ def told_of(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def usage_of(data: Any) -> Usage | None:
-    if not isinstance(data, Mapping):
+    if not isinstance(data, dict):
         return None
-    told = {
-        name: value if type(value) is int or not isinstance(value, Mapping) else told_of(value)
-        for name, value in data.items()
-        if value is not None
-    }
+    kept: dict[str, Any] = {}
+    is_plain = True
+    for name, value in data.items():
+        if type(value) is int:
+            kept[name] = value
+        elif value is not None:
+            told = told_of(value) if isinstance(value, dict) else value
+            if told != {}:
+                kept[name], is_plain = told, False
     # LiteLLM writes zeros where the vendor wrote nothing; no real call costs nothing.
-    if not any(told.get(name) for name in COUNTS):
+    if not any(map(kept.get, COUNTS)):
         return None
-    kept: dict[str, Any] = {name: value for name, value in told.items() if value != {}}
     # Numbers and nothing else need no check, which takes longer than all else here.
-    is_plain = all(type(value) is int for value in kept.values())
     return Usage.build({}, kept) if is_plain else Usage(**kept)
 
 

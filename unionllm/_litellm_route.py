@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -37,6 +37,9 @@ _SELF_HOSTED = {
     "lm_studio": "LM_STUDIO_API_BASE",
     "xinference": "XINFERENCE_API_BASE",
 }
+#: Codes that LiteLLM takes at their word, whatever the model is called, unless its name is one of those that mean the
+#: newest of a family. Asking it about them takes a seventh of our part of a call.
+PLAIN_CODES = frozenset({"custom_openai", "hosted_vllm", "openai"})
 #: OpenAI-format codes that stand in neither of LiteLLM's lists, and codes of its list with credentials of other kinds.
 ALSO_COMPATIBLE = ("aiohttp_openai", "custom_openai", "mistral", "nadir")
 _OTHER_CREDENTIALS = frozenset({"azure_ai", "cometapi", "ragflow", *_LOGIN_ON_LOOKUP})
@@ -112,7 +115,7 @@ class Route:
 
     Args:
         litellm: the module, to ask.
-        codes: all of its provider codes.
+        codes: gives all of its provider codes.
         configured: those of them that are rows of a JSON file, all OpenAI-format, with their key's variable.
         compatible: those of them that are OpenAI-format: which LiteLLM lists as such, the configured ones, and
             ``ALSO_COMPATIBLE``.
@@ -127,7 +130,7 @@ class Route:
     def __init__(
         self,
         litellm: Any,
-        codes: frozenset[str],
+        codes: Callable[[], frozenset[str]],
         configured: Mapping[str, str],
         compatible: frozenset[str],
         chat: ChatRequest,
@@ -148,7 +151,7 @@ class Route:
         self._check_host(default_base)
         self._host = urlsplit(self._base or default_base or "").netloc.rpartition("@")[2]
         #: Keys that LiteLLM will send when the call brings none, as they are now.
-        self._keys_around = self._known_keys()
+        self._keys_around = [] if self._key and self._code not in _FURTHER_KEYS else self._known_keys()
         self._check_key()
         self._found_key = self._found_in_environment()
         self._adaptations = (*chat.adaptations, *self._left_out())
@@ -205,7 +208,7 @@ class Route:
         provider, model = self._chat.provider, self._chat.model
         if not provider and not self._keyword:
             prefix, slash, rest = model.partition("/")
-            if not slash or prefix.lower() not in self._codes:
+            if not slash or prefix.lower() not in self._codes():
                 return model
             provider, model = prefix.lower(), rest
         if self._keyword:
@@ -235,6 +238,8 @@ class Route:
         prefix, _, rest = self._model.partition("/")
         if (self._keyword or prefix) in _LOGIN_ON_LOOKUP:
             return self._keyword or prefix, rest or prefix, None
+        if prefix in PLAIN_CODES and self._base and self._key and not self._keyword and not rest.endswith("-latest"):
+            return prefix, rest, None
         try:
             bare, code, self._found_key, base = self._litellm.get_llm_provider(
                 model=self._model,
@@ -326,6 +331,8 @@ class Route:
     def _left_out(self) -> list[Adaptation]:
         """Parameters that will not be sent."""
         chat = self._chat
+        if not chat.params:
+            return []
         made = [
             Adaptation(parameter=name, action="dropped", given=chat.params[name], reason="use max_retries=")
             for name in ("num_retries",)

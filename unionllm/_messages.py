@@ -21,7 +21,8 @@ def read_messages(given: Any) -> tuple[dict[str, Any], ...]:
     """
     if given is None:
         raise BadRequestError(f"no messages given. Pass {_EXAMPLE}.")
-    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Sequence):
+    is_list = type(given) is list  # nearly all are, and to ask about protocols takes long
+    if not is_list and (isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Sequence)):
         raise BadRequestError(f"messages must be a list of messages, not {type(given).__name__}. Pass {_EXAMPLE}.")
     if not given:
         raise BadRequestError(f"messages is empty. Pass at least one, such as {_EXAMPLE}.")
@@ -29,7 +30,7 @@ def read_messages(given: Any) -> tuple[dict[str, Any], ...]:
 
 
 def _read(message: Any, where: str) -> dict[str, Any]:
-    if type(message) is not dict:  # nearly all are, and to ask about protocols takes long
+    if type(message) is not dict:
         if hasattr(message, "model_dump"):
             message = message.model_dump(exclude_none=True)
         if not isinstance(message, Mapping):

@@ -46,12 +46,13 @@ def remember(response: ModelResponse, chat: ChatRequest, prices: PriceTable | No
     """Let the answer know what its cost depends on."""
     url = chat.base_url
     place = place_of(url) if "@" in url or "?" in url else url
-    has_extras = _buys_more(chat.params) or _buys_more(chat.extra_body)
+    params, body = chat.params, chat.extra_body  # most calls have neither
+    has_extras = bool(params and _buys_more(params)) or bool(body and _buys_more(body))
     vars(response)[KEY] = Basis(response.provider or chat.provider, chat.model, place, has_extras, time.time(), prices)
 
 
 def _buys_more(params: Mapping[str, Any]) -> bool:
-    if not params or _TELLING.isdisjoint(params):
+    if _TELLING.isdisjoint(params):
         return False
     if any(params.get(name) for name in _PAID) or params.get("service_tier") not in _USUAL_TIERS:
         return True

@@ -99,9 +99,7 @@ def _native_prefix(args: dict[str, Any]) -> tuple[_registry.Found | None, dict[s
     found = _registry.find(prefix) if slash and rest else None
     if found is None:
         return None, args
-    from . import _litellm
-
-    return (None, args) if _litellm.knows(prefix) else (found, {**args, "model": rest})
+    return (None, args) if _bridge().knows(prefix) else (found, {**args, "model": rest})
 
 
 def _common(args: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,14 +107,8 @@ def _common(args: Mapping[str, Any]) -> dict[str, Any]:
     if policy not in ("adapt", "strict", "raw"):
         raise BadRequestError(f"param_policy={policy!r} is none of 'adapt', 'strict', 'raw'.")
     mappings: dict[str, Any] = {"extra_headers": Headers(), "extra_query": Query(), "extra_body": {}}
-    for name, copy in mappings.items():
-        value = args.get(name)
-        if value is not None:
-            if not isinstance(value, Mapping):
-                raise BadRequestError(f"{name} must be a dict, not {type(value).__name__}.")
-            copy.update(value)
-    for header, value in mappings["extra_headers"].items():
-        _check_header(header, value)
+    if not args.keys().isdisjoint(mappings):
+        _fill(mappings, args)
     stream = args.get("stream", False)
     if stream not in (True, False):
         raise BadRequestError(f"stream={stream!r} is neither True nor False.")
@@ -124,10 +116,20 @@ def _common(args: Mapping[str, Any]) -> dict[str, Any]:
         **mappings,
         "stream": bool(stream),
         "param_policy": policy,
-        "fetch_media": _hosts(args.get("fetch_media")),
+        "fetch_media": "fetch_media" in args and _hosts(args["fetch_media"]),
         "now": time.time(),
         "make_id": new_id,
     }
+
+
+def _fill(mappings: dict[str, Any], args: Mapping[str, Any]) -> None:
+    """Put what the caller gives of them into these mappings, checked."""
+    for name in mappings.keys() & args.keys():
+        if not isinstance(args[name], Mapping):
+            raise BadRequestError(f"{name} must be a dict, not {type(args[name]).__name__}.")
+        mappings[name].update(args[name])
+    for header, value in mappings["extra_headers"].items():
+        _check_header(header, value)
 
 
 def _hosts(given: Any) -> bool | frozenset[str]:
@@ -262,15 +264,22 @@ def _base_url(spec: ProviderSpec, implied: str | None, args: Mapping[str, Any], 
     return spec.base_url
 
 
-def _litellm_route(provider: str, args: dict[str, Any], messages: tuple[dict[str, Any], ...]) -> Route:
+@functools.cache
+def _bridge() -> Any:
+    """The bridge to LiteLLM: an import statement takes its time in every call."""
     from . import _litellm
 
+    return _litellm
+
+
+def _litellm_route(provider: str, args: dict[str, Any], messages: tuple[dict[str, Any], ...]) -> Route:
+    litellm = _bridge()
     name = provider.lower()
-    if name and not _litellm.knows(name):
-        raise unknown_provider(provider, _litellm.provider_names())
+    if name and not litellm.knows(name):
+        raise unknown_provider(provider, litellm.provider_names())
     prefix, slash, _ = _text(args, "model").partition("/")
-    if not name and slash and "custom_llm_provider" not in args and not _litellm.knows(prefix):
-        raise unknown_provider(prefix, _litellm.provider_names())
+    if not name and slash and "custom_llm_provider" not in args and not litellm.knows(prefix):
+        raise unknown_provider(prefix, litellm.provider_names())
     if not name and not _text(args, "model"):
         raise BadRequestError(
             'neither provider nor model given. Pass provider="zhipuai", model="glm-5.2", for example.'
@@ -284,17 +293,20 @@ def _litellm_route(provider: str, args: dict[str, Any], messages: tuple[dict[str
         params={k: v for k, v in args.items() if k not in OPTIONS and k not in _NOT_FOR_LITELLM},
         credentials={} if key is None else {"api_key": Secret(key)},
         base_url=given_base_url(args),
-        adaptations=tuple(_without_effect(args)),
+        adaptations=() if _WITHOUT_EFFECT.isdisjoint(args) else tuple(_without_effect(args)),
         **common,
     )
-    backend: Backend = _litellm.LiteLLMBackend()
+    backend: Backend = litellm.LiteLLMBackend()
     timeouts = Timeouts.parse(args.get("timeout"))
     return Route(backend=backend, chat=chat, timeouts=timeouts, retries=_retries(args))
 
 
+_WITHOUT_EFFECT = frozenset({"fetch_media", "http_client", "max_response_bytes", "region"})
+
+
 def _without_effect(args: Mapping[str, Any]) -> Iterator[Adaptation]:
     """Options that LiteLLM gives us no way to honour."""
-    for name in ("fetch_media", "http_client", "max_response_bytes", "region"):
+    for name in sorted(_WITHOUT_EFFECT):
         if args.get(name):
             told = type(args[name]).__name__ if name == "http_client" else args[name]
             reason = "LiteLLM makes this call, with connections of its own"

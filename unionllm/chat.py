@@ -5,7 +5,7 @@ Importing this module loads neither httpx nor pydantic: what a call needs is imp
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ._arguments import arguments
 
@@ -19,6 +19,18 @@ if TYPE_CHECKING:
     from .schema import EmbeddingResponse, ModelResponse
 
 __all__ = ["UnionLLM", "aunionchat", "providers", "unionchat"]
+
+_loaded: Any = None
+
+
+def _calling() -> Any:
+    """What a call needs, imported by the first one: an import statement takes its time in every call."""
+    global _loaded  # noqa: PLW0603
+    if _loaded is None:
+        from . import _calling as module
+
+        _loaded = module
+    return _loaded
 
 
 @overload
@@ -80,9 +92,9 @@ def unionchat(
     """
     given = arguments(model, messages, provider, stream, params)
     params.clear()
-    from ._calling import Call, shared_transports  # not before: it may fail, and would show the key
-
-    return cast("ModelResponse | Stream", Call(given).run(shared_transports()))
+    calling = _calling()  # not before: it may fail, and would show the key
+    result: ModelResponse | Stream = calling.Call(given).run(calling.shared_transports())
+    return result
 
 
 @overload
@@ -123,9 +135,9 @@ async def aunionchat(
     """``unionchat`` for async code: the same arguments, answers and errors; a stream is an ``AsyncStream``."""
     given = arguments(model, messages, provider, stream, params)
     params.clear()
-    from ._calling import Call, shared_transports  # not before: it may fail, and would show the key
-
-    return cast("ModelResponse | AsyncStream", await Call(given).arun(shared_transports()))
+    calling = _calling()  # as above
+    result: ModelResponse | AsyncStream = await calling.Call(given).arun(calling.shared_transports())
+    return result
 
 
 class UnionLLM:
@@ -155,9 +167,9 @@ class UnionLLM:
         """All arguments of a call. ``params`` is emptied: the caller's frame may be shown, with the keys in it."""
         own = arguments(model, messages, params.get("provider"), stream, params)
         params.clear()
-        from ._routes import merge_args
-
-        given = merge_args(self._defaults, {name: value for name, value in own.items() if value is not None})
+        given: dict[str, Any] = _calling().merge_args(
+            self._defaults, {name: value for name, value in own.items() if value is not None}
+        )
         if self._observers:
             given["observers"] = self._observers
         return given
@@ -194,9 +206,8 @@ class UnionLLM:
     ) -> ModelResponse | Stream:
         """``unionchat`` with this client's defaults and connections."""
         given = self._merge(model, messages, stream, params)
-        from ._calling import Call
-
-        return cast("ModelResponse | Stream", Call(given).run(self._transports))
+        result: ModelResponse | Stream = _calling().Call(given).run(self._transports)
+        return result
 
     @overload
     async def acompletion(
@@ -230,9 +241,8 @@ class UnionLLM:
     ) -> ModelResponse | AsyncStream:
         """``aunionchat`` with this client's defaults and connections."""
         given = self._merge(model, messages, stream, params)
-        from ._calling import Call
-
-        return cast("ModelResponse | AsyncStream", await Call(given).arun(self._transports))
+        result: ModelResponse | AsyncStream = await _calling().Call(given).arun(self._transports)
+        return result
 
     chat = completion
     achat = acompletion
@@ -246,9 +256,9 @@ class UnionLLM:
         """``unionembed`` with this client's defaults and connections."""
         params["input"] = input
         given = self._merge(model, None, params.get("stream"), params)
-        from ._calling import EmbeddingCall
 
-        return cast("EmbeddingResponse", EmbeddingCall(given).run(self._transports))
+        result: EmbeddingResponse = _calling().EmbeddingCall(given).run(self._transports)
+        return result
 
     async def aembed(
         self,
@@ -259,9 +269,9 @@ class UnionLLM:
         """``aunionembed`` with this client's defaults and connections."""
         params["input"] = input
         given = self._merge(model, None, params.get("stream"), params)
-        from ._calling import EmbeddingCall
 
-        return cast("EmbeddingResponse", await EmbeddingCall(given).arun(self._transports))
+        result: EmbeddingResponse = await _calling().EmbeddingCall(given).arun(self._transports)
+        return result
 
     def close(self) -> None:
         """Close this client's connections; the client can be used again, and then opens new ones.
