@@ -157,8 +157,10 @@ class Connection(asyncio.Protocol):
         asyncio.get_running_loop().call_at(due, self._give_in_time, due, left)
 
     def _give_in_time(self, due: float, left: int) -> None:
-        # Chunks that say the end came 50 ms apart, too, would make a stream of N chunks last longer than N / 20 s.
-        if self.give(1 if left > 1 else _BATCH) and left > 1:
+        if self._is_paused:
+            self._pace(due + PACE, left)
+        # If chunks that say the end came 50 ms apart, too, a stream of N chunks would last longer than N / 20 s.
+        elif self.give(1 if left > 1 else _BATCH) and left > 1:
             self._pace(due + PACE, left - 1)
 
     def give(self, count: int) -> bool:

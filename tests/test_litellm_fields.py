@@ -13,6 +13,7 @@ from litellm_vendor import KEY, MESSAGES, PIECES, USAGE_PIECE, call_of, piece, r
 from server import Pause, Reply, ScriptedServer
 
 from unionllm import ModelResponse, ModelResponseChunk, _litellm, aunionchat, unionchat
+from unionllm._litellm_results import Sent, to_response
 
 pytestmark = pytest.mark.filterwarnings("default")  # LiteLLM's own warnings are not ours to mend
 isolated, one_loop, server = litellm_vendor.isolated, litellm_vendor.one_loop, litellm_vendor.server
@@ -290,3 +291,34 @@ def test_each_of_several_answers_has_its_own_ending(
     assert told == [(0, "stop"), (1, "length")]
     text = {choice.index: choice.delta.content for chunk in chunks[:-1] for choice in chunk.choices}
     assert text == {0: "a", 1: "b"}
+
+
+def test_a_name_that_means_something_else_on_another_level_is_kept_there() -> None:
+    choice = {**whole()["choices"][0], "usage": {"total_tokens": 7}}
+    reply = _litellm._load().ModelResponse(**whole(choices=[choice]), message="Success")
+    response = to_response(reply, Sent(provider="p", route="openai", model="m"))
+    assert response["message"] == "Success"
+    assert response.choices[0]["usage"] == {"total_tokens": 7}
+    assert (response.choices[0].message.content, response.usage.total_tokens) == ("你好!", 7)
+
+
+def test_usage_that_the_program_tells_itself_may_be_a_dict(monkeypatch: pytest.MonkeyPatch) -> None:
+    litellm = _litellm._load()
+    details = litellm.types.utils.PromptTokensDetailsWrapper(cached_tokens=2)
+
+    class Mine(litellm.CustomLLM):  # type: ignore[misc,name-defined]
+        def completion(self, *_: Any, **given: Any) -> Any:
+            reply = given["model_response"]
+            reply.choices[0].message.content = "好"
+            reply.usage = {"prompt_tokens": 3, "total_tokens": 3, "prompt_tokens_details": details}
+            return reply
+
+    own = [{"provider": "mine", "custom_handler": Mine()}]
+    monkeypatch.setattr(litellm, "custom_provider_map", own)
+    response = unionchat(provider="mine", model="m", messages=MESSAGES)
+    assert response.choices[0].message.content == "好"
+    assert response.usage is not None
+    assert response.usage.model_dump()["prompt_tokens_details"] == {"cached_tokens": 2}
+
+    own[0]["provider"] = "mine_too"
+    assert _litellm.knows("mine_too")

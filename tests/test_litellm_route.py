@@ -218,3 +218,22 @@ def test_litellm_takes_codes_that_it_is_not_asked_about_at_their_word() -> None:
     odd = {model: way for model, way in told.items() if f"{way[1]}/{way[0]}" != model or way[3] != host}
     assert not odd
     assert {way[2] for way in told.values()} <= {None, key}
+
+
+def test_a_code_without_a_model_is_refused_before_anything_is_sent(server: ScriptedServer) -> None:
+    with pytest.raises(ProviderError, match="cannot use provider '' with model 'openai'"):
+        unionchat("openai", MESSAGES, base_url=server.url, api_key=KEY)
+    assert server.requests == []
+
+
+def test_where_all_calls_go_to_litellms_proxy_it_is_asked_where(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.default(json={"error": {"message": "no such model"}}, status=404)
+    models = []
+    for name in ("", "True"):
+        monkeypatch.setenv("USE_LITELLM_PROXY", name)
+        with pytest.raises(APIError) as caught:
+            unionchat(provider="openai", model="m", messages=MESSAGES, base_url=server.url, api_key=KEY)
+        models.append((caught.value.model, server.requests[-1].json["model"]))
+    assert models == [("m", "m"), ("openai/m", "openai/m")]

@@ -96,10 +96,10 @@ class LimitedBody(aiohttp.BytesIOPayload):
         if self._answer is not None:
             self._answer.wait_begins()
 
-    def then_wait(self, answer: Limit) -> None:
-        """Begin that wait once the body is sent."""
+    def then_wait(self, answer: Limit | None) -> None:
+        """Begin that wait once the body is sent; None: there is nothing more to wait for."""
         self._answer = answer
-        if self._is_sent:
+        if self._is_sent and answer is not None:
             answer.wait_begins()
 
 
@@ -180,6 +180,8 @@ class Response(aiohttp.ClientResponse):
             raise
         finally:
             limit.wait_ends()
+        if isinstance(sending.body, LimitedBody):
+            sending.body.then_wait(None)  # it may still be on its way, and is no reason any more to wait for anything
         limit.source = self.content
         return self
 

@@ -155,12 +155,13 @@ class _Codes:
             listed: LiteLLM's list.
             customs: as in ``litellm.custom_provider_map``.
         """
+        own = [entry["provider"] for entry in customs]
         kept = self._kept  # read once: another thread may put its own in place
-        if kept is not None and kept[0] is listed and kept[1] == len(listed) and kept[2] == customs:
+        if kept is not None and kept[0] is listed and kept[1] == len(listed) and kept[2] == own:
             return kept[3]
         named = (str(getattr(code, "value", code)) for code in listed)
-        codes = frozenset((*named, *(str(entry["provider"]) for entry in customs), *self._own, *_configured()))
-        self._kept = (listed, len(listed), list(customs), codes)
+        codes = frozenset((*named, *map(str, own), *self._own, *_configured()))
+        self._kept = (listed, len(listed), own, codes)
         return codes
 
 

@@ -39,8 +39,9 @@ _OURS = frozenset(ModelResponse.model_fields) - USUAL - {"request_id"}
 _TEXTS = ("content", "role", "reasoning_content")
 #: Types of values that need no look into.
 _PLAIN = frozenset({str, int, float, bool})
-#: Members of LiteLLM's models that are models.
-_APART = frozenset({"choices", "message", "usage"})
+#: What is looked at apart of an answer, and of a choice; vendors may use the same names on the other level.
+_OF_ANSWER = frozenset({"choices", "usage"})
+_OF_CHOICE = frozenset({"message"})
 _NO_TEXTS = ("", "", "")
 _CALLS = frozenset({"tool_calls", "function_call"})
 
@@ -86,14 +87,13 @@ def to_response(reply: Any, sent: Sent) -> ModelResponse:
         APIResponseError: there is no choice in it.
         InternalServerError: the vendor says, in the answer, that it failed.
     """
-    data = _told(reply, _APART)
-    choices = [_choice(choice, sent) for choice in reply.choices or ()]
+    data = _told(reply, _OF_ANSWER)
+    choices = [_choice(choice, sent) for choice in _member(reply, "choices") or ()]
     if not choices:
         raise APIResponseError(f"{sent.provider}: the answer holds no choices.", **who(sent))
     known: dict[str, Any] = {"choices": choices, "object": "chat.completion", "provider": sent.provider}
     known |= {"id": data.pop("id", None) or new_id(), "created": data.pop("created", None) or int(time.time())}
-    # It is no declared member, and Pydantic finds others by their names only after it has looked everywhere else.
-    usage = None if "usage" in sent.untold else (reply.__pydantic_extra__ or reply.__dict__).get("usage")
+    usage = None if "usage" in sent.untold else _member(reply, "usage")
     known["usage"] = None if usage is None else usage_of(_told(usage))
     known["model"] = sent.bare_model(data.pop("model", None))
     known["request_id"] = request_id_in(reply) or data.pop("request_id", None)
@@ -106,15 +106,23 @@ def _told(model: Any, apart: Collection[str] = ()) -> dict[str, Any]:
 
     The same as in its ``model_dump``, which takes longer than all else here.
     """
-    if isinstance(model, dict):
-        return told_of(model)
-    put, extra = model.__pydantic_fields_set__, model.__pydantic_extra__
-    fields = {**model.__dict__, **extra} if extra else model.__dict__
+    # Copied, for LiteLLM's threads have the same objects. A provider of the program's own may have put a dict there.
+    fields = dict(model if isinstance(model, dict) else model.__dict__)
+    put: Collection[str] = fields if isinstance(model, dict) else model.__pydantic_fields_set__
+    if extra := getattr(model, "__pydantic_extra__", None):
+        fields |= extra
+        put = {*put, *extra}
     return {
         name: value if type(value) in _PLAIN else _dump(value)
         for name, value in fields.items()
-        if value is not None and name not in apart and (name in put or (extra and name in extra))
+        if value is not None and name in put and name not in apart
     }
+
+
+def _member(model: Any, name: str) -> Any:
+    """One member, or None. Pydantic finds undeclared ones by their names only after it has looked everywhere else."""
+    extra = model.__pydantic_extra__
+    return extra[name] if extra and name in extra else model.__dict__.get(name)
 
 
 def _dump(value: Any) -> Any:
@@ -127,7 +135,7 @@ def _dump(value: Any) -> Any:
 
 
 def _choice(choice: Any, sent: Sent) -> Choices:
-    data = _told(choice, _APART)
+    data, message = _told(choice, _OF_CHOICE), _member(choice, "message")
     extra = data.pop("provider_specific_fields", None) or {}
     said = extra.get("native_finish_reason") or data.pop("native_finish_reason", None)
     finish = data.pop("finish_reason", None)
@@ -141,7 +149,7 @@ def _choice(choice: Any, sent: Sent) -> Choices:
     if extra:
         data["provider_specific_fields"] = extra
     known: dict[str, Any] = {"finish_reason": finish, "provider_finish_reason": said}
-    words = told_apart(message_fields({} if choice.message is None else _told(choice.message)))
+    words = told_apart(message_fields({} if message is None else _told(message)))
     for call in words.get("tool_calls") or ():
         call.pop("index", None)  # where Anthropic's streams would have had it
     known["message"] = Message.build({}, words) if is_simple(words) else Message(**words)

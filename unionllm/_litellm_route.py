@@ -238,7 +238,7 @@ class Route:
         prefix, _, rest = self._model.partition("/")
         if (self._keyword or prefix) in _LOGIN_ON_LOOKUP:
             return self._keyword or prefix, rest or prefix, None
-        if prefix in PLAIN_CODES and self._base and self._key and not self._keyword and not rest.endswith("-latest"):
+        if prefix in PLAIN_CODES and self._base and self._key and self._goes_straight(rest):
             return prefix, rest, None
         try:
             bare, code, self._found_key, base = self._litellm.get_llm_provider(
@@ -251,6 +251,12 @@ class Route:
         except self._litellm.BadRequestError as error:
             words = str(error)
         raise ProviderError(self._unknown(words))
+
+    def _goes_straight(self, model: str) -> bool:
+        """Whether LiteLLM would take the code at its word: nothing else is named, nor do all calls go to its proxy."""
+        is_plain = bool(model) and not model.endswith("-latest") and not self._keyword
+        redirects = os.environ.get("USE_LITELLM_PROXY") or getattr(self._litellm, "use_litellm_proxy", False)
+        return is_plain and not redirects
 
     def _unknown(self, words: str) -> str:
         provider = self._chat.provider or self._keyword

@@ -124,10 +124,12 @@ def _common(args: Mapping[str, Any]) -> dict[str, Any]:
 
 def _fill(mappings: dict[str, Any], args: Mapping[str, Any]) -> None:
     """Put what the caller gives of them into these mappings, checked."""
-    for name in mappings.keys() & args.keys():
+    for name, copy in mappings.items():
+        if name not in args:
+            continue
         if not isinstance(args[name], Mapping):
             raise BadRequestError(f"{name} must be a dict, not {type(args[name]).__name__}.")
-        mappings[name].update(args[name])
+        copy.update(args[name])
     for header, value in mappings["extra_headers"].items():
         _check_header(header, value)
 
