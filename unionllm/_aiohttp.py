@@ -53,13 +53,27 @@ class _Handle:
         return None if transport is None else transport.get_extra_info(name)
 
 
+class _Extensions:
+    """What httpx calls an answer's extensions: its connection, which few ask for. Smaller than the dict of that."""
+
+    __slots__ = ("_response",)
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    def get(self, name: str) -> _Handle | None:
+        return _Handle(self._response) if name == "network_stream" else None
+
+
 class AiohttpReply:
     """An answer whose head is here: what the driver needs of an ``httpx.Response``."""
+
+    __slots__ = ("_content", "_limit", "_owner", "_response", "extensions", "raw_headers", "status_code")
 
     def __init__(self, response: Response, owner: AiohttpConnections) -> None:
         self.status_code = response.status
         self.raw_headers = response.raw_headers
-        self.extensions = {"network_stream": _Handle(response)}
+        self.extensions = _Extensions(response)
         self._response = response
         self._content = response.content
         self._limit = response.limit

@@ -163,8 +163,8 @@ def _rest(work: Coroutine[Any, Any, None] | None, awaited: Any) -> Generator[Any
 class Response(aiohttp.ClientResponse):
     """Awaits its head no longer than the call allows: aiohttp's own limit begins anew whenever a byte arrives."""
 
-    #: Of this answer, head and body.
-    limit: Limit
+    # Of this answer, head and body. A slot: one member more would double the dict that aiohttp's own stand in.
+    __slots__ = ("limit",)
 
     async def start(self, connection: Any) -> aiohttp.ClientResponse:
         sending = SENDING.get()

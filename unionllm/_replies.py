@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ._inflate import PIECE_BYTES, inflater_for
@@ -23,7 +23,7 @@ class Reply:
 
     __slots__ = ("_body", "_raw", "extensions", "headers", "status_code")
 
-    def __init__(self, status: int, headers: Any, body: Any, extensions: MutableMapping[str, Any]) -> None:
+    def __init__(self, status: int, headers: Any, body: Any, extensions: Any) -> None:
         self.status_code = status
         self.headers: dict[str, str] = {}
         for raw_name, raw_value in headers:
