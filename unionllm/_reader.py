@@ -108,25 +108,26 @@ class StreamReader:
         """Whether a complete answer ends when nothing more comes."""
         return self._parser.ends_in_silence
 
-    def feed(self, data: bytes) -> list[ModelResponseChunk]:
-        """The chunks that ``data`` completes, up to an error, which becomes ``failure``."""
-        chunks: list[ModelResponseChunk] = []
+    def feed(self, data: bytes) -> Iterator[ModelResponseChunk]:
+        """The chunks that ``data`` completes, up to an error, which becomes ``failure``.
+
+        Each is made when it is asked for: until then its event is a fifth of the size.
+        """
         parser = self._parser
         if parser.is_done:
             self._late_pieces += 1
-            return chunks
+            return
         self._bytes_left -= len(data)
         if self._bytes_left < 0:
             # Half a message is none, half a piece may hold whole events.
             data = data[: self._bytes_left] if parser.framing != "messages" else b""
         try:
             for event in self._decoder.feed(data) if data else ():
-                # One by one: what comes before an error is kept.
-                chunks += parser.feed(event)
+                yield from parser.feed(event)
                 if parser.is_done:
                     self.may_end = True
-                    chunks.extend(parser.end())
-                    return chunks
+                    yield from parser.end()
+                    return
             self.may_end = parser.has_finished
             if self._decoder.failure is not None:
                 raise self._decoder.failure
@@ -134,7 +135,6 @@ class StreamReader:
                 raise too_long(self._max_bytes)
         except APIError as error:
             self._fail(error)
-        return chunks
 
     def end(self) -> Iterator[ModelResponseChunk]:
         """The chunks that the end of the body completes."""
