@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from planted import pytest_configure, pytest_runtest_makereport, pytest_warning_
 from server import ScriptedServer
 
 __all__ = ["pytest_configure", "pytest_runtest_makereport", "pytest_warning_recorded", "server"]
+
+# A shell that starts this in the background has Ctrl-C ignored, here and by whatever tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Where one test, or what it needs, takes longest. Begun first, they are not what the other processes wait for at the
 #: end; nor is a part of them handed to another process, which would start the same proxies again.
