@@ -1,7 +1,8 @@
 """What LiteLLM hands back, in our own terms: answers, chunks, errors. Pure: imports no LiteLLM, performs no I/O.
 
-LiteLLM's objects are read by attribute, so nothing here depends on its classes. What it invents is taken out again: a
-"stop" that the vendor never said, usage that was estimated, statuses given to connections that failed.
+LiteLLM's objects are read as what they all are, Pydantic's, so nothing here depends on its classes. What it invents is
+taken out again: a "stop" that the vendor never said, usage that was estimated, statuses given to connections that
+failed.
 """
 
 from __future__ import annotations
@@ -37,13 +38,13 @@ USUAL = frozenset({"id", "object", "created", "model", "choices", "usage", "syst
 _OURS = frozenset(ModelResponse.model_fields) - USUAL - {"request_id"}
 #: Fields of a delta that hold text, and those that hold objects of ours.
 _TEXTS = ("content", "role", "reasoning_content")
+_NO_TEXTS = ("", "", "")
+_CALLS = frozenset({"tool_calls", "function_call"})
 #: Types of values that need no look into.
 _PLAIN = frozenset({str, int, float, bool})
 #: What is looked at apart of an answer, and of a choice; vendors may use the same names on the other level.
 _OF_ANSWER = frozenset({"choices", "usage"})
 _OF_CHOICE = frozenset({"message"})
-_NO_TEXTS = ("", "", "")
-_CALLS = frozenset({"tool_calls", "function_call"})
 
 
 @dataclass(slots=True, kw_only=True)  # and not frozen, which makes one of a call take several times as long

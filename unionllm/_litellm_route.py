@@ -37,8 +37,8 @@ _SELF_HOSTED = {
     "lm_studio": "LM_STUDIO_API_BASE",
     "xinference": "XINFERENCE_API_BASE",
 }
-#: Codes that LiteLLM takes at their word, whatever the model is called, unless its name is one of those that mean the
-#: newest of a family. Asking it about them takes a seventh of our part of a call.
+#: Codes that LiteLLM takes at their word, whatever the model is called: see ``_goes_straight`` for what it excepts.
+#: Asking it about them takes a seventh of our part of a call.
 PLAIN_CODES = frozenset({"custom_openai", "hosted_vllm", "openai"})
 #: OpenAI-format codes that stand in neither of LiteLLM's lists, and codes of its list with credentials of other kinds.
 ALSO_COMPATIBLE = ("aiohttp_openai", "custom_openai", "mistral", "nadir")
@@ -253,7 +253,10 @@ class Route:
         raise ProviderError(self._unknown(words))
 
     def _goes_straight(self, model: str) -> bool:
-        """Whether LiteLLM would take the code at its word: nothing else is named, nor do all calls go to its proxy."""
+        """Whether LiteLLM would take the code at its word: nothing else is named, nor do all calls go to its proxy.
+
+        A name that ends in "-latest" may mean the newest model of a family, which LiteLLM knows by another name.
+        """
         is_plain = bool(model) and not model.endswith("-latest") and not self._keyword
         redirects = os.environ.get("USE_LITELLM_PROXY") or getattr(self._litellm, "use_litellm_proxy", False)
         return is_plain and not redirects
