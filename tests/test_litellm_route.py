@@ -212,12 +212,13 @@ def test_litellm_takes_codes_that_it_is_not_asked_about_at_their_word() -> None:
     asked = {model for model in named if not model.endswith("-latest")}
     host, key = "http://127.0.0.1:9/v1", "sk-of-this-call"
 
-    told = {model: litellm.get_llm_provider(model, api_base=host, api_key=key) for model in asked}
-
     assert len(asked) > 3000
-    odd = {model: way for model, way in told.items() if f"{way[1]}/{way[0]}" != model or way[3] != host}
-    assert not odd
-    assert {way[2] for way in told.values()} <= {None, key}
+    for is_named in (False, True):
+        codes = {model: model.partition("/")[0] if is_named else None for model in asked}
+        told = {model: litellm.get_llm_provider(model, code, host, key) for model, code in codes.items()}
+        odd = {model: way for model, way in told.items() if f"{way[1]}/{way[0]}" != model or way[3] != host}
+        assert not odd
+        assert {way[2] for way in told.values()} <= {None, key}
 
 
 def test_a_code_without_a_model_is_refused_before_anything_is_sent(server: ScriptedServer) -> None:

@@ -94,7 +94,8 @@ def run_call(
     for position, make_route in enumerate(routes):
         try:
             route = make_route()
-            deadline.start_route(route.timeouts)
+            if position:
+                deadline.start_route(route.timeouts)
             result = yield from _with_retries(route, deadline, watch)
         except UnionLLMError as error:
             # A first provider that cannot be asked is a mistake of the caller's; a fallback is passed over.

@@ -116,6 +116,8 @@ _shared_lock = threading.Lock()
 def shared() -> Transports:
     """The transports of the plain functions."""
     global _shared  # noqa: PLW0603  # the one borrowed default client
+    if _shared is not None:
+        return _shared  # as all calls but the first find it
     with _shared_lock:
         if _shared is None:
             _shared = Transports()

@@ -155,7 +155,7 @@ class _Codes:
             listed: LiteLLM's list.
             customs: as in ``litellm.custom_provider_map``.
         """
-        own = [entry["provider"] for entry in customs]
+        own = [entry["provider"] for entry in customs] if customs else []
         kept = self._kept  # read once: another thread may put its own in place
         if kept is not None and kept[0] is listed and kept[1] == len(listed) and kept[2] == own:
             return kept[3]

@@ -99,7 +99,7 @@ def to_response(reply: Any, sent: Sent) -> ModelResponse:
     known["model"] = sent.bare_model(data.pop("model", None))
     known["request_id"] = request_id_in(reply) or data.pop("request_id", None)
     known["adaptations"] = list(sent.adaptations) or None
-    return ModelResponse.build(known, set_aside(data))
+    return ModelResponse.build(known, set_aside(data) if data else None)
 
 
 def _told(model: Any, apart: Collection[str] = ()) -> dict[str, Any]:
@@ -196,7 +196,7 @@ def plain(value: Any) -> Any:
 
 def set_aside(data: dict[str, Any]) -> dict[str, Any]:
     """The same with the vendor's namesakes of our own fields one level down, as LiteLLM keeps unknown ones."""
-    if not data or _OURS.isdisjoint(data):
+    if _OURS.isdisjoint(data):
         return data
     namesakes = {name: value for name, value in data.items() if name in _OURS}
     kept = {name: value for name, value in data.items() if name not in _OURS}
@@ -238,10 +238,11 @@ def request_id_in(result: Any) -> str | None:
         kept = {name: getattr(result, name, None) for name in ("_response_headers", "_hidden_params")}
     found = kept.get("_response_headers") or (kept.get("_hidden_params") or {}).get("additional_headers") or {}
     # Few replies have such a header, and some have dozens of others.
-    named = [name for name in found if name[-2:] in _LAST_LETTERS]
+    if not (named := [name for name in found if name[-2:] in _LAST_LETTERS]):
+        return None
     return request_id_of({name.lower().removeprefix("llm_provider-"): str(found[name]) for name in named})
 
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:
     """The vendor's id of the call, from its reply headers (lower-case names)."""
-    return next((headers[name] for name in _REQUEST_IDS if headers.get(name)), None) if headers else None
+    return next((headers[name] for name in _REQUEST_IDS if headers.get(name)), None)

@@ -148,13 +148,16 @@ class Route:
         self._code, self._bare, default_base = self._look_up()
         self._name = chat.provider or self._code
         self._check_traps()
-        self._check_host(default_base)
+        if not self._base:
+            self._check_host(default_base)
         self._host = urlsplit(self._base or default_base or "").netloc.rpartition("@")[2]
         #: Keys that LiteLLM will send when the call brings none, as they are now.
         self._keys_around = [] if self._key and self._code not in _FURTHER_KEYS else self._known_keys()
-        self._check_key()
-        self._found_key = self._found_in_environment()
-        self._adaptations = (*chat.adaptations, *self._left_out())
+        if not self._key:
+            self._check_key()
+        if self._found_key:
+            self._found_key = self._found_in_environment()
+        self._adaptations = (*chat.adaptations, *self._left_out()) if chat.params else chat.adaptations
 
     def arguments(self, timeout: float, *, is_stream: bool) -> dict[str, Any]:
         """Everything for ``litellm.completion``. Nothing in it is the caller's own object, if LiteLLM could change it.
@@ -163,10 +166,12 @@ class Route:
             timeout: seconds; LiteLLM has this one limit for connecting and for every wait after that.
         """
         chat = self._chat
-        params = {name: _copied(value) for name, value in chat.params.items() if name not in _NEVER_PASSED}
-        arguments: dict[str, Any] = {"drop_params": chat.param_policy == "adapt", **params}
-        arguments |= {"model": self._model, "messages": [_copied(message) for message in chat.messages]}
-        arguments["timeout"] = timeout
+        params: dict[str, Any] = {}
+        if chat.params:
+            params = {name: _copied(value) for name, value in chat.params.items() if name not in _NEVER_PASSED}
+        messages = [_copied(message) for message in chat.messages]
+        own = {"model": self._model, "messages": messages, "timeout": timeout}
+        arguments: dict[str, Any] = {"drop_params": chat.param_policy == "adapt", **params, **own}
         if self._code in self._compatible or self._code in _TRIES_AGAIN:
             # Retries are ours. Some codes are told to leave max_retries out, and would then try three times.
             arguments["max_retries"] = 0
@@ -174,19 +179,21 @@ class Route:
         if getattr(self._litellm, "num_retries", None):
             # The program's own setting: LiteLLM would try again, unless it takes this for a call of its Router's.
             arguments["metadata"] = {**(params.get("metadata") or {}), "model_group": self._model}
-        if self._code in _POSTS_EXTRA_BODY:
-            arguments = {**_copied(dict(chat.extra_body)), **arguments}
         if is_stream:
             arguments["stream"] = True
             arguments["stream_options"] = {"include_usage": True, **(params.get("stream_options") or {})}
-        optional = {
-            "custom_llm_provider": self._keyword,
-            "api_key": Secret(self._key) if self._key else None,
-            "api_base": self._base,
-            "extra_headers": dict(chat.extra_headers),
-            "extra_body": None if self._code in _POSTS_EXTRA_BODY else _copied(dict(chat.extra_body)),
-        }
-        return arguments | {name: value for name, value in optional.items() if value}
+        if self._keyword:
+            arguments["custom_llm_provider"] = self._keyword
+        if self._key:
+            arguments["api_key"] = Secret(self._key)
+        if self._base:
+            arguments["api_base"] = self._base
+        if chat.extra_headers:
+            arguments["extra_headers"] = dict(chat.extra_headers)
+        if chat.extra_body:
+            body = _copied(dict(chat.extra_body))
+            arguments = {**body, **arguments} if self._code in _POSTS_EXTRA_BODY else {**arguments, "extra_body": body}
+        return arguments
 
     def sent(self, limit: tuple[str, float | None]) -> Sent:
         """What the results need to know of the call."""
@@ -213,10 +220,11 @@ class Route:
             provider, model = prefix.lower(), rest
         if self._keyword:
             return model
-        code = self._renamed(provider)
-        for known in (provider, code):
-            if model.lower().startswith(f"{known}/"):
-                model = model[len(known) + 1 :]
+        code = self._renamed(provider) if provider in _RENAMED else provider
+        if "/" in model:
+            for known in (provider, code):
+                if model.lower().startswith(f"{known}/"):
+                    model = model[len(known) + 1 :]
         if not model:
             raise BadRequestError(f"{provider}: no model. Pass model=….", provider=provider)
         if code == "azure":
@@ -231,7 +239,7 @@ class Route:
         has_host = bool(self._base or os.environ.get(_SELF_HOSTED["hosted_vllm"]))
         if provider == "vllm" and not has_host and importlib.util.find_spec("vllm") is not None:
             return provider  # runs the package in this process
-        return _RENAMED.get(provider, provider)
+        return _RENAMED[provider]
 
     def _look_up(self) -> tuple[str, str, str | None]:
         """LiteLLM's code, the vendor's own model id and the host, if LiteLLM knows one."""
@@ -239,6 +247,7 @@ class Route:
         if (self._keyword or prefix) in _LOGIN_ON_LOOKUP:
             return self._keyword or prefix, rest or prefix, None
         if prefix in PLAIN_CODES and self._base and self._key and self._goes_straight(rest):
+            self._keyword = prefix  # told beside the model, the code is looked up once less by LiteLLM itself
             return prefix, rest, None
         try:
             bare, code, self._found_key, base = self._litellm.get_llm_provider(
@@ -284,7 +293,7 @@ class Route:
         if self._code == "xinference":
             self._base = self._base or os.environ.get(_SELF_HOSTED["xinference"], "")
         is_hosted = self._code not in self._compatible or self._code in _OTHER_CREDENTIALS
-        if self._base or default or is_hosted:
+        if self._base or default or is_hosted:  # the first may have been found only now
             return
         variable = _SELF_HOSTED.get(self._code, "")
         cure = "Pass base_url=…" + (f" or set {variable}." if variable else ".")
@@ -294,7 +303,7 @@ class Route:
         """See the top of this file. A key that the program has set on LiteLLM for everything is its own decision."""
         code = self._code
         is_checked = code in _KEY_VARIABLES or (code in self._compatible and code not in _OTHER_CREDENTIALS)
-        if self._key or self._litellm.api_key or not is_checked:
+        if self._litellm.api_key or not is_checked:
             return
         is_at_openai = f".{self._host.partition(':')[0].lower()}".endswith(".openai.com")
         if self._code in _OPENAI and self._base and not is_at_openai:
@@ -340,8 +349,6 @@ class Route:
     def _left_out(self) -> list[Adaptation]:
         """Parameters that will not be sent."""
         chat = self._chat
-        if not chat.params:
-            return []
         made = [
             Adaptation(parameter=name, action="dropped", given=chat.params[name], reason="use max_retries=")
             for name in ("num_retries",)
@@ -368,7 +375,7 @@ class Route:
 
     def _found_in_environment(self) -> str | None:
         """The key that LiteLLM has found, if it is one: it "finds" placeholders too, such as the provider's name."""
-        is_new = self._found_key and self._found_key != self._key
+        is_new = self._found_key != self._key
         return self._found_key if is_new and self._found_key in os.environ.values() else None
 
     def _secrets(self) -> tuple[str, ...]:

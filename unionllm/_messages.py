@@ -39,7 +39,9 @@ def _read(message: Any, where: str) -> dict[str, Any]:
     role = copied.get("role")
     if not isinstance(role, str) or not role:
         raise BadRequestError(f"{where} has no role. Give it one of system, user, assistant, tool.")
-    _check_content(copied, role, where)
+    content = copied.get("content")
+    if not isinstance(content, str):
+        _check_content(copied, content, role, where)
     if role == "tool" and not copied.get("tool_call_id"):
         raise BadRequestError(f"{where} answers a tool call but has no tool_call_id. Copy it from the call's id.")
     calls = copied.get("tool_calls")
@@ -50,10 +52,7 @@ def _read(message: Any, where: str) -> dict[str, Any]:
     return copied
 
 
-def _check_content(message: dict[str, Any], role: str, where: str) -> None:
-    content = message.get("content")
-    if isinstance(content, str):
-        return
+def _check_content(message: dict[str, Any], content: Any, role: str, where: str) -> None:
     if content is None:
         # An assistant turn may hold tool calls alone; some vendors take a system turn that only adds tools.
         if role not in ("assistant", "system") or not (

@@ -52,6 +52,9 @@ OPTIONS = frozenset(
     }
 )
 
+#: Those of them that are dicts of the caller's own.
+_MAPPINGS = frozenset({"extra_body", "extra_headers", "extra_query"})
+
 #: Credentials that no provider of LiteLLM's takes: it would post them as parameters.
 _NOT_FOR_LITELLM = frozenset(
     {*KEY_SPELLINGS, "access_key", "access_token", "api_secret", "app_id", "app_secret", "private_key", "secret_key"}
@@ -106,31 +109,31 @@ def _common(args: Mapping[str, Any]) -> dict[str, Any]:
     policy = args.get("param_policy", "adapt")
     if policy not in ("adapt", "strict", "raw"):
         raise BadRequestError(f"param_policy={policy!r} is none of 'adapt', 'strict', 'raw'.")
-    mappings: dict[str, Any] = {"extra_headers": Headers(), "extra_query": Query(), "extra_body": {}}
-    if not args.keys().isdisjoint(mappings):
-        _fill(mappings, args)
     stream = args.get("stream", False)
     if stream not in (True, False):
         raise BadRequestError(f"stream={stream!r} is neither True nor False.")
-    return {
-        **mappings,
+    common = {
+        "extra_headers": Headers(),
+        "extra_query": Query(),
+        "extra_body": {},
         "stream": bool(stream),
         "param_policy": policy,
         "fetch_media": "fetch_media" in args and _hosts(args["fetch_media"]),
         "now": time.time(),
         "make_id": new_id,
     }
+    if not _MAPPINGS.isdisjoint(args):
+        _fill(common, args)
+    return common
 
 
-def _fill(mappings: dict[str, Any], args: Mapping[str, Any]) -> None:
-    """Put what the caller gives of them into these mappings, checked."""
-    for name, copy in mappings.items():
-        if name not in args:
-            continue
+def _fill(common: dict[str, Any], args: Mapping[str, Any]) -> None:
+    """Put what the caller gives of the three mappings into them, checked."""
+    for name in sorted(_MAPPINGS.intersection(args)):
         if not isinstance(args[name], Mapping):
             raise BadRequestError(f"{name} must be a dict, not {type(args[name]).__name__}.")
-        copy.update(args[name])
-    for header, value in mappings["extra_headers"].items():
+        common[name].update(args[name])
+    for header, value in common["extra_headers"].items():
         _check_header(header, value)
 
 
@@ -279,10 +282,11 @@ def _litellm_route(provider: str, args: dict[str, Any], messages: tuple[dict[str
     name = provider.lower()
     if name and not litellm.knows(name):
         raise unknown_provider(provider, litellm.provider_names())
-    prefix, slash, _ = _text(args, "model").partition("/")
+    model = _text(args, "model")
+    prefix, slash, _ = model.partition("/")
     if not name and slash and "custom_llm_provider" not in args and not litellm.knows(prefix):
         raise unknown_provider(prefix, litellm.provider_names())
-    if not name and not _text(args, "model"):
+    if not name and not model:
         raise BadRequestError(
             'neither provider nor model given. Pass provider="zhipuai", model="glm-5.2", for example.'
         )
@@ -290,7 +294,7 @@ def _litellm_route(provider: str, args: dict[str, Any], messages: tuple[dict[str
     common = _common(args)
     chat = ChatRequest(
         provider=name,
-        model=_text(args, "model"),
+        model=model,
         messages=messages,
         params={k: v for k, v in args.items() if k not in OPTIONS and k not in _NOT_FOR_LITELLM},
         credentials={} if key is None else {"api_key": Secret(key)},

@@ -111,7 +111,8 @@ class Deadline:
         self.timeouts = timeouts
         self.max_bytes = MAX_EVENT_BYTES
         self._clock = clock
-        self._total, self._end = timeouts.total, self._end_of(timeouts)
+        self._total = timeouts.total
+        self._end = math.inf if self._total is None else self._clock() + self._total
         self._own_total, self._first_end = self._total, self._end
         self._body_started = False
         self._draining = False
@@ -122,12 +123,10 @@ class Deadline:
         #: Name and seconds of the limit that the last wait was given.
         self.applied: tuple[str, float | None] = ("first token", timeouts.first_token)
 
-    def _end_of(self, timeouts: Timeouts) -> float:
-        return math.inf if timeouts.total is None else self._clock() + timeouts.total
-
     def start_route(self, timeouts: Timeouts) -> None:
         """Another provider is about to be tried. A total of its own runs from now on, within that of the call."""
-        self._own_total, self._first_end = timeouts.total, min(self._end, self._end_of(timeouts))
+        total = self._own_total = timeouts.total
+        self._first_end = self._end if total is None else min(self._end, self._clock() + total)
 
     def start_attempt(self, timeouts: Timeouts, max_bytes: int = MAX_EVENT_BYTES) -> None:
         """A new request is about to be sent: its first token is awaited again, under these limits."""
