@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Call", "EmbeddingCall", "merge_args", "shared_transports"]
 
+#: The variables as they are when they are asked for.
+_ENVIRON = Environment(os.environ)
+
 
 class Call:
     """One call: its arguments → a flow, and the flow's result → what the user gets."""
@@ -51,12 +54,12 @@ class Call:
 
             self.prices = own_prices(self.given["prices"])
         self.watch = watch_of(self.given, self.operation)
-        build, environ = self.route_builder(), Environment(os.environ)
-        first = build(self.given, environ)
+        build = self.route_builder()
+        first = build(self.given, _ENVIRON)
         routes: list[Callable[[], Route]] = [lambda: first]
         if self.given.get("fallbacks") is not None:
             others = [fallback_args(self.given, fallback) for fallback in read_fallbacks(self.given["fallbacks"])]
-            routes += [functools.partial(build, args, environ) for args in others]
+            routes += [functools.partial(build, args, _ENVIRON) for args in others]
         deadline = Deadline(first.timeouts, time.monotonic)
         flow = run_call(routes, deadline, self.watch)
         return (flow if self.watch is None else self.watch.follow(flow)), deadline
@@ -107,6 +110,5 @@ class EmbeddingCall(Call):
         return result[1]
 
 
-def shared_transports() -> Transports:
-    """Connections of all calls without a client."""
-    return shared()
+#: Gives the connections of all calls without a client.
+shared_transports = shared

@@ -177,7 +177,9 @@ def adjust(
         ProviderError: the service is gone, or makes no chats.
         BadRequestError: the call would go elsewhere than the user says, or nowhere.
     """
-    code, model = _code_and_model(chat)
+    code, model = chat.provider, chat.model
+    if not code or "/" in model:
+        code, model = _code_and_model(chat)
     if code not in _SPECIAL:
         return None
     if code in EMBEDDINGS_ONLY:

@@ -56,6 +56,14 @@ class ChatRequest:
         marked = (value for name, value in extra if isinstance(value, str) and _SECRET_NAME.search(str(name)))
         return (*own, *filter(None, marked))
 
+    @staticmethod
+    def made(**values: Any) -> ChatRequest:
+        """A call of these values, which are all that it has: as the class makes it, in a third of the time."""
+        made = object.__new__(ChatRequest)
+        for name, put in _PUT.items():
+            put(made, values[name])
+        return made
+
     def changed(self, **changes: Any) -> ChatRequest:
         """The same call with other values, as ``dataclasses.replace`` gives it, in a third of the time."""
         made = object.__new__(ChatRequest)

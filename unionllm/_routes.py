@@ -121,6 +121,7 @@ def _common(args: Mapping[str, Any]) -> dict[str, Any]:
         "fetch_media": "fetch_media" in args and _hosts(args["fetch_media"]),
         "now": time.time(),
         "make_id": new_id,
+        "memory": {},
     }
     if not _MAPPINGS.isdisjoint(args):
         _fill(common, args)
@@ -189,13 +190,14 @@ def _native_route(
     base_url = _base_url(spec, found.region, args, environ)
     own = own_names(spec.credentials)
     credentials = resolve(spec, args, environ, host=host_of(base_url))
-    chat = ChatRequest(
+    chat = ChatRequest.made(
         provider=spec.name,
         model=_model(spec, args),
         messages=messages,
         params={k: v for k, v in args.items() if k not in OPTIONS and k not in CREDENTIAL_NAMES and k not in own},
         credentials=credentials,
         base_url=base_url,
+        adaptations=(),
         **_common(args),
     )
     try:
@@ -291,8 +293,7 @@ def _litellm_route(provider: str, args: dict[str, Any], messages: tuple[dict[str
             'neither provider nor model given. Pass provider="zhipuai", model="glm-5.2", for example.'
         )
     key = next((args[spelling] for spelling in KEY_SPELLINGS if args.get(spelling)), None)
-    common = _common(args)
-    chat = ChatRequest(
+    chat = ChatRequest.made(
         provider=name,
         model=model,
         messages=messages,
@@ -300,7 +301,7 @@ def _litellm_route(provider: str, args: dict[str, Any], messages: tuple[dict[str
         credentials={} if key is None else {"api_key": Secret(key)},
         base_url=given_base_url(args),
         adaptations=() if _WITHOUT_EFFECT.isdisjoint(args) else tuple(_without_effect(args)),
-        **common,
+        **_common(args),
     )
     backend: Backend = litellm.LiteLLMBackend()
     timeouts = Timeouts.parse(args.get("timeout"))
