@@ -40,34 +40,34 @@ class NativeBackend:
 
     def answer(self, chat: ChatRequest, deadline: Deadline) -> Flow[ModelResponse]:  # pyright: ignore[reportReturnType]
         """The whole answer."""
-        return (yield from self._explained(self._ask(chat, self.adapter.complete), chat))
+        return self._ask(chat, self.adapter.complete)
 
     def stream(self, chat: ChatRequest, deadline: Deadline) -> Flow[Any]:  # pyright: ignore[reportReturnType]
         """An opened stream of chunks, the first one received."""
-        return (yield from self._explained(self._ask(chat, self.adapter.stream), chat))
-
-    def _explained(self, flow: Flow[T], chat: ChatRequest) -> Flow[T]:
-        """The flow; if the vendor's own host cannot be reached, the error also says what is known about that."""
-        spec = self.adapter.spec
-        try:
-            return (yield from flow)
-        except APIConnectionError as error:
-            # Those that may be tried again are those without any connection; later ones have another reason.
-            if spec.when_unreachable and error.retryable and spec.region_of(chat.base_url) is not None:
-                error.message = f"{error.message} {spec.when_unreachable}"
-                error.args = (error.message,)
-            raise
+        return self._ask(chat, self.adapter.stream)
 
     def _ask(self, chat: ChatRequest, ask: Callable[[ChatRequest], Flow[T]]) -> Flow[T]:
         """Ask, and once more if the adapter has given up a token that was refused."""
-        ready = yield from self.adapter.make_ready(chat)
         try:
+            ready = yield from self.adapter.make_ready(chat)
+            try:
+                return (yield from ask(ready))
+            except APIError as error:
+                if not self.adapter.renew(ready, error):
+                    raise
+            ready = yield from self.adapter.make_ready(chat)
             return (yield from ask(ready))
-        except APIError as error:
-            if not self.adapter.renew(ready, error):
-                raise
-        ready = yield from self.adapter.make_ready(chat)
-        return (yield from ask(ready))
+        except APIConnectionError as error:
+            self._explain(error, chat)
+            raise
+
+    def _explain(self, error: APIConnectionError, chat: ChatRequest) -> None:
+        """Have the error say what is known about it, if the vendor's own host cannot be reached."""
+        spec = self.adapter.spec
+        # Those that may be tried again are those without any connection; later ones have another reason.
+        if spec.when_unreachable and error.retryable and spec.region_of(chat.base_url) is not None:
+            error.message = f"{error.message} {spec.when_unreachable}"
+            error.args = (error.message,)
 
 
 class Route(NamedTuple):

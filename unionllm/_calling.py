@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Call", "EmbeddingCall", "merge_args", "shared_transports"]
 
-#: The variables as they are when they are asked for.
-_ENVIRON = Environment(os.environ)
-
 
 class Call:
     """One call: its arguments → a flow, and the flow's result → what the user gets."""
@@ -54,12 +51,12 @@ class Call:
 
             self.prices = own_prices(self.given["prices"])
         self.watch = watch_of(self.given, self.operation)
-        build = self.route_builder()
-        first = build(self.given, _ENVIRON)
+        build, environ = self.route_builder(), Environment(os.environ)
+        first = build(self.given, environ)
         routes: list[Callable[[], Route]] = [lambda: first]
         if self.given.get("fallbacks") is not None:
             others = [fallback_args(self.given, fallback) for fallback in read_fallbacks(self.given["fallbacks"])]
-            routes += [functools.partial(build, args, _ENVIRON) for args in others]
+            routes += [functools.partial(build, args, environ) for args in others]
         deadline = Deadline(first.timeouts, time.monotonic)
         flow = run_call(routes, deadline, self.watch)
         return (flow if self.watch is None else self.watch.follow(flow)), deadline
@@ -88,7 +85,7 @@ class Call:
         # Importing LiteLLM takes seconds, in which no other task would run.
         in_thread = may_import_litellm(self.given)
         flow, deadline = await asyncio.to_thread(self.start) if in_thread else self.start()
-        transport = await transports.of_loop(self.http_client)
+        transport = transports.kept(self.http_client) or await transports.of_loop(self.http_client)
         return self.finish(await transport.run(flow, deadline), AsyncStream)
 
 

@@ -38,6 +38,15 @@ class Transports:
                 self._sync = SyncTransport()
             return self._sync
 
+    def kept(self, http_client: Any = None) -> AsyncTransport | None:
+        """What ``of_loop`` would give, if it is there already."""
+        if http_client is not None or self._pid != os.getpid():
+            return None
+        import asyncio
+
+        owned = self._of_loops.get(asyncio.get_running_loop())
+        return None if owned is None else owned.transport
+
     async def of_loop(self, http_client: Any = None) -> AsyncTransport:
         """The transport of the running event loop; made anew in every loop, and closed with it."""
         if http_client is not None:

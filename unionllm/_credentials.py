@@ -38,7 +38,9 @@ def resolve(spec: ProviderSpec, given: Mapping[str, Any], environ: Mapping[str, 
     if missing:
         raise _missing(spec, {one.name: _variables(one, region) for one in missing}, host, region)
     # Those of the other ways to say who is calling stay here.
-    unused = {name for names in sets[1:] for name in (*sets[0], *names)}.difference(wanted)
+    unused: set[str] = set()
+    if len(sets) > 1:
+        unused = {name for names in sets for name in names}.difference(wanted)
     return {
         one.name: _check(spec, one, found[one.name])
         for one in spec.credentials

@@ -104,6 +104,11 @@ class LineSplitter:
 class SSEDecoder:
     """Server-sent events. ``body`` is None while the stream looks like one, else the bytes that were no events."""
 
+    __slots__ = (
+        *("_comments", "_data", "_data_size", "_event", "_is_between", "_lines", "_max_bytes", "_start"),
+        *("body", "failure"),
+    )
+
     def __init__(self, max_bytes: int = MAX_EVENT_BYTES) -> None:
         self._lines = LineSplitter(max_bytes)
         self._max_bytes = max_bytes

@@ -43,6 +43,11 @@ class _ToolCallParts:
 
 
 class _ChoiceParts:
+    __slots__ = (
+        *("calls", "choice_extra", "content", "extra", "finish_reason", "function_call", "logprobs"),
+        *("provider_finish_reason", "reasoning", "role", "thinking"),
+    )
+
     def __init__(self) -> None:
         self.content: list[str] = []
         self.reasoning: list[str] = []
@@ -57,21 +62,22 @@ class _ChoiceParts:
         self.choice_extra: dict[str, Any] = {}
 
     def add(self, choice: StreamingChoices) -> None:
-        delta = choice.delta
-        if delta.content:
-            self.content.append(delta.content)
-        if delta.reasoning_content:
-            self.reasoning.append(delta.reasoning_content)
-        if delta.tool_calls or delta.function_call:
+        # This runs for every chunk, and attributes of Pydantic's objects take three times as long to read.
+        told, delta = choice.__dict__, choice.delta
+        said = delta.__dict__
+        if text := said["content"]:
+            self.content.append(text)
+        if thought := said["reasoning_content"]:
+            self.reasoning.append(thought)
+        if said["tool_calls"] or said["function_call"]:
             self._add_calls(delta)
         if self.role is None:
-            self.role = delta.role or None
-        if choice.provider_finish_reason or choice.finish_reason:
-            self.finish_reason = choice.finish_reason or self.finish_reason
-            self.provider_finish_reason = choice.provider_finish_reason or self.provider_finish_reason
-        if choice.logprobs is not None:
-            self.logprobs.append(choice.logprobs)
-        # ``model_extra`` is a property, and this runs for every chunk.
+            self.role = said["role"] or None
+        if told["provider_finish_reason"] or told["finish_reason"]:
+            self.finish_reason = told["finish_reason"] or self.finish_reason
+            self.provider_finish_reason = told["provider_finish_reason"] or self.provider_finish_reason
+        if (logprobs := told["logprobs"]) is not None:
+            self.logprobs.append(logprobs)
         if delta.__pydantic_extra__:
             self._add_extra(delta.__pydantic_extra__)
         if choice.__pydantic_extra__:
@@ -135,6 +141,8 @@ _ON_EVERY_CHUNK = frozenset(
 
 class Joiner:
     """Collects the chunks of one stream; ``response()`` at any time gives the answer so far."""
+
+    __slots__ = ("_choices", "_fields", "_has_begun", "_steps")
 
     #: Fields of a chunk that stand for the whole answer; the last one that has a value wins.
     _kept = (

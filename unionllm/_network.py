@@ -10,7 +10,7 @@ import importlib.util
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from typing import TYPE_CHECKING, Any, Literal
 
 import httpcore
@@ -179,8 +179,8 @@ class AsyncConnections:
         self._ways = Ways()
         self._direct: AiohttpConnections | None = None
 
-    async def send(self, step: HttpRequest, deadline: Deadline, *, is_handshake: bool = False) -> Reply:
-        """Send the request and return when the reply's headers are here; the body is read from the reply.
+    def send(self, step: HttpRequest, deadline: Deadline, *, is_handshake: bool = False) -> Coroutine[Any, Any, Reply]:
+        """Send the request and give, when awaited, the reply whose headers are here; the body is read from it.
 
         Args:
             step: the request.
@@ -190,13 +190,13 @@ class AsyncConnections:
         address = self._ways.address(step.url)
         proxy = self._ways.proxy(address)
         if proxy is None and not is_handshake:
-            return await self._send_directly(step, address, deadline)
+            return self._send_directly(step, address, deadline)
         pool = self._pools.get((address.is_secure, proxy))
         if pool is None:
             backend = AsyncTimedBackend(self._lines)
             pool = httpcore.AsyncConnectionPool(network_backend=backend, **_pool_options(address, proxy))
             self._pools[address.is_secure, proxy] = pool
-        return await self._send_over(pool, _for_httpcore(step, address, deadline))
+        return self._send_over(pool, _for_httpcore(step, address, deadline))
 
     async def _send_over(self, pool: httpcore.AsyncConnectionPool, request: httpcore.Request) -> Reply:
         from ._cancelling import Steps

@@ -92,6 +92,8 @@ class _Here:
 class AsyncOpened:
     """The same for the async driver."""
 
+    __slots__ = ("_chunks", "_first", "_reader", "_response")
+
     def __init__(
         self,
         response: Reply | httpx.Response,

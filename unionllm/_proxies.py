@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from .exceptions import APIConnectionError
 
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def proxy_for(url: str, proxies: Mapping[str, str], bypass: Callable[[str], bool]) -> str | None:
@@ -22,7 +22,7 @@ def proxy_for(url: str, proxies: Mapping[str, str], bypass: Callable[[str], bool
     host = parts.hostname or ""
     scheme = {"wss": "https", "ws": "http"}.get(parts.scheme, parts.scheme)
     proxy = proxies.get(scheme) or proxies.get("all")
-    if not proxy or host in _LOOPBACK or bypass(host):
+    if not proxy or host in LOOPBACK or bypass(host):
         return None
     if "://" not in proxy:
         proxy = f"http://{proxy}"

@@ -53,7 +53,7 @@ OPTIONS = frozenset(
 )
 
 #: Those of them that are dicts of the caller's own.
-_MAPPINGS = frozenset({"extra_body", "extra_headers", "extra_query"})
+_MAPPINGS = ("extra_headers", "extra_query", "extra_body")
 
 #: Credentials that no provider of LiteLLM's takes: it would post them as parameters.
 _NOT_FOR_LITELLM = frozenset(
@@ -123,14 +123,16 @@ def _common(args: Mapping[str, Any]) -> dict[str, Any]:
         "make_id": new_id,
         "memory": {},
     }
-    if not _MAPPINGS.isdisjoint(args):
+    if not args.keys().isdisjoint(_MAPPINGS):
         _fill(common, args)
     return common
 
 
 def _fill(common: dict[str, Any], args: Mapping[str, Any]) -> None:
     """Put what the caller gives of the three mappings into them, checked."""
-    for name in sorted(_MAPPINGS.intersection(args)):
+    for name in _MAPPINGS:
+        if name not in args:
+            continue
         if not isinstance(args[name], Mapping):
             raise BadRequestError(f"{name} must be a dict, not {type(args[name]).__name__}.")
         common[name].update(args[name])
@@ -230,8 +232,10 @@ def _foreign_credentials(spec: ProviderSpec, args: Mapping[str, Any]) -> list[Ad
     names = CREDENTIAL_NAMES.intersection(args) - own
     if "api_key" in own:
         names = names.difference(KEY_SPELLINGS)
-    reason = f"{spec.name} knows no such credential; its own: {', '.join(sorted(own)) or 'none'}" if names else ""
-    if names and args.get("param_policy") == "strict":
+    if not names:
+        return []
+    reason = f"{spec.name} knows no such credential; its own: {', '.join(sorted(own)) or 'none'}"
+    if args.get("param_policy") == "strict":
         raise BadRequestError(f"{min(names)}= has no effect here: {reason}. Leave it out.", provider=spec.name)
     return [Adaptation(parameter=name, action="dropped", given="***", reason=reason) for name in sorted(names)]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Awaitable, Generator
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from ._join import Joiner
@@ -269,19 +269,23 @@ class AsyncTransport:
         """Close all connections of our own."""
         await self._connections.close()
 
-    async def _perform(self, step: Step, deadline: Deadline) -> Any:
+    def _perform(self, step: Step, deadline: Deadline) -> Awaitable[Any]:
+        if isinstance(step, OpenStream):
+            return self._join(step, deadline) if step.join else self._open(step, deadline)
+        if isinstance(step, HttpRequest):
+            return self._exchange(step, deadline)
         import asyncio  # which runs already
 
         if isinstance(step, Wait):
-            return await asyncio.sleep(deadline.nap(step.seconds))
-        if isinstance(step, Perform):
-            return await (step.acall() if step.acall is not None else asyncio.to_thread(step.call))
-        if isinstance(step, HttpRequest):
-            response = await self._send(step, deadline)
-            return _reply(step, response, await self._read(step, response, deadline))
+            return asyncio.sleep(deadline.nap(step.seconds))
+        return step.acall() if step.acall is not None else asyncio.to_thread(step.call)
+
+    async def _exchange(self, step: HttpRequest, deadline: Deadline) -> HttpReply:
+        response = await self._send(step, deadline)
+        return _reply(step, response, await self._read(step, response, deadline))
+
+    async def _join(self, step: OpenStream, deadline: Deadline) -> ModelResponse:
         opened = await self._open(step, deadline)
-        if not step.join:
-            return opened
         joiner = Joiner()
         try:
             async for chunk in opened:

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpcore
 
-from ._proxies import proxy_for
+from ._proxies import LOOPBACK, proxy_for
 from ._secrets import Secret
 
 #: How many addresses are remembered, and how many answers to which proxy is theirs.
@@ -41,11 +41,13 @@ _PORTS = {"https": "443", "http": "80"}
 class Address:
     """A URL, checked and taken apart once. It shows nothing of itself: it may be signed."""
 
-    __slots__ = ("host", "is_secure", "parsed", "target", "text")
+    __slots__ = ("host", "is_here", "is_secure", "parsed", "target", "text")
 
     def __init__(self, url: str) -> None:
         scheme, host, port, place, target = take_apart(url)
         self.is_secure = scheme == "https"
+        #: Whether it is on this machine, where no proxy leads to.
+        self.is_here = host.strip("[]") in LOOPBACK
         self.host = place
         self.text = Secret(f"{scheme}://{place}{target}")
         #: As the asynchronous connections want it, once they have asked.
@@ -91,6 +93,8 @@ class Ways:
 
     def proxy(self, address: Address) -> str | None:
         """The proxy for it, as the environment says now, or the system's settings said first."""
+        if address.is_here:
+            return None
         # A proxy may be named with its password, which no traceback is to show.
         # Where systems have settings, a variable for any scheme does away with them all.
         variables = _ALL_VARIABLES if sys.platform in ("darwin", "win32") else _PROXY_VARIABLES[address.is_secure]

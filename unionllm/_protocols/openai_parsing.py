@@ -151,6 +151,11 @@ class OpenAIChunkParser:
     framing = "sse"
     ends_in_silence = False
 
+    __slots__ = (
+        *("_calls", "_chat", "_dialect", "_finished", "_head", "_late", "_late_of", "_likeness", "_own", "_reply"),
+        *("_started", "_usage", "is_done"),
+    )
+
     def __init__(self, dialect: OpenAICompatible, chat: ChatRequest) -> None:
         self.is_done = False
         self._dialect = dialect
