@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import socket
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import httpx
@@ -132,3 +134,65 @@ def test_the_limit_of_waiting_for_a_connection_is_named(stream: bool, server: Sc
 
     asyncio.run(wait())
     assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("order", [(0.2, 0.5, 0.8), (0.8, 0.5, 0.2), (0.5, 0.8, 0.2)])
+def test_each_of_many_streams_ends_by_its_own_limit(order: tuple[float, ...], server: ScriptedServer) -> None:
+    """Whichever of them began to wait first; and one that goes on is ended by none of theirs."""
+    ended: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        with pytest.raises(APITimeoutError, match=rf"the idle limit of {seconds:g} s ran out") as caught:
+            async for _ in await aunionchat(**arguments(server, timeout={"idle": seconds}), stream=True):
+                pass
+        assert caught.value.partial.choices[0].message.content == "你"
+        ended.append(seconds)
+
+    async def talk() -> int:
+        given = arguments(server, model="talks", timeout={"idle": 10})
+        return len([chunk async for chunk in await aunionchat(**given, stream=True)])
+
+    def script(request: Any) -> Reply:
+        talks = [event for _ in range(12) for event in (piece({"content": "你"}), Pause(0.1))]
+        last = [piece({}, "stop"), "[DONE]"]
+        silence = [piece({"role": "assistant", "content": "你"}), Pause(60)]
+        return Reply(sse=[*talks, *last] if request.json["model"] == "talks" else silence)
+
+    async def main() -> int:
+        told, *_ = await asyncio.gather(talk(), *map(wait, order))
+        return told
+
+    server.default(script)
+    assert asyncio.run(main()) == 13
+    assert ended == sorted(order)
+
+
+def test_the_timer_of_an_event_loop_holds_nothing_of_the_call_that_set_it(server: ScriptedServer) -> None:
+    server.default(Reply(sse=[piece({"role": "assistant", "content": "你"}), Pause(60)]))
+    kept: ContextVar[object] = ContextVar("kept")
+
+    class OfARequest:
+        pass
+
+    async def main() -> list[object]:
+        async def first() -> None:
+            kept.set(OfARequest())
+            async for _ in await aunionchat(**arguments(server, timeout={"idle": 20}), stream=True):
+                return
+
+        async def other() -> None:
+            async for _ in await aunionchat(**arguments(server, timeout={"idle": 30}), stream=True):
+                pass
+
+        task = asyncio.create_task(first())
+        await asyncio.sleep(0)
+        waiting = asyncio.create_task(other())
+        await task
+        del task
+        await asyncio.sleep(0.1)
+        gc.collect()
+        left = [each for each in gc.get_objects() if isinstance(each, OfARequest)]
+        waiting.cancel()
+        return left
+
+    assert asyncio.run(main()) == []

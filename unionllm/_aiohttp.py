@@ -17,7 +17,7 @@ import aiohttp
 import httpcore
 from yarl import URL
 
-from ._aiohttp_requests import SENDING, LimitedBody, Request, Response, Sending, StaleConnectionError
+from ._aiohttp_requests import SENDING, LimitedBody, Request, Response, Sending, StaleConnectionError, Watch
 from ._lines import ClientClosedError, shut_down
 from ._secrets import Headers
 from ._timeouts import Deadline
@@ -128,6 +128,7 @@ class AiohttpConnections:
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._used: weakref.WeakSet[Any] = weakref.WeakSet()
         self._session: aiohttp.ClientSession | None = None
+        self._watch = Watch()
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -164,7 +165,7 @@ class AiohttpConnections:
         content: bytes | LimitedBody | None = step.content
         if isinstance(content, bytes) and len(content) > _SMALL_BODY:
             content = LimitedBody(content, deadline)
-        sending = Sending(content, deadline, self._used)
+        sending = Sending(content, deadline, self._used, self._watch)
         token = SENDING.set(sending)
         try:
             while True:
