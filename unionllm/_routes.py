@@ -10,7 +10,7 @@ from typing import Any
 
 from . import _registry
 from ._addresses import clean_base_url
-from ._call import Backend, NativeBackend, Route
+from ._call import NativeBackend, Route
 from ._credentials import own_names, resolve
 from ._framing import MAX_EVENT_BYTES
 from ._log import logger
@@ -307,9 +307,8 @@ def _litellm_route(provider: str, args: dict[str, Any], messages: tuple[dict[str
         adaptations=() if _WITHOUT_EFFECT.isdisjoint(args) else tuple(_without_effect(args)),
         **_common(args),
     )
-    backend: Backend = litellm.LiteLLMBackend()
     timeouts = Timeouts.parse(args.get("timeout"))
-    return Route(backend=backend, chat=chat, timeouts=timeouts, retries=_retries(args))
+    return Route(backend=litellm.LiteLLMBackend(), chat=chat, timeouts=timeouts, retries=_retries(args))
 
 
 _WITHOUT_EFFECT = frozenset({"fetch_media", "http_client", "max_response_bytes", "region"})
