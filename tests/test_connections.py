@@ -246,12 +246,10 @@ def test_a_forked_child_that_ends_normally_leaves_the_parents_connection_alone(s
     assert [request.connection for request in server.requests] == [1, 1]
 
 
-def test_a_program_that_ends_without_closing_anything_ends_quietly(server: ScriptedServer) -> None:
-    server.default(sse=stream("你"))
-
-    done = run_script(
-        server,
-        """
+@pytest.mark.parametrize("is_streamed", [True, False], ids=["streams-left", "loops-closed-without-notice"])
+def test_a_program_that_ends_without_closing_anything_ends_quietly(server: ScriptedServer, is_streamed: bool) -> None:
+    server.default(**({"sse": stream("你")} if is_streamed else {"json": answer()}))
+    streams = """
         import asyncio
         async def main():
             async for chunk in await aunionchat(**given, stream=True):
@@ -260,10 +258,20 @@ def test_a_program_that_ends_without_closing_anything_ends_quietly(server: Scrip
         for chunk in unionchat(**given, stream=True):
             break
         kept = unionchat(**given, stream=True)
-        """,
-    )
+    """
+    # ``asyncio.run`` gives notice, ``loop.close()`` none. Python ignores what asyncio itself says to that.
+    loops = """
+        import asyncio, warnings
+        warnings.simplefilter("ignore", ResourceWarning)
+        for _ in range(3):
+            loop = asyncio.new_event_loop()
+            loop.run_until_complete(aunionchat(**given))
+            loop.close()
+    """
 
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = run_script(server, streams if is_streamed else loops)
+
+    assert (done.returncode, done.stdout, done.stderr, len(server.requests)) == (0, "", "", 3)
 
 
 @pytest.mark.parametrize("value", ["socks://127.0.0.1:1", "http://127.0.0.1:1"])

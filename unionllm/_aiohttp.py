@@ -132,7 +132,7 @@ class AiohttpConnections:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(
+            connector = _Connector(
                 limit=0,
                 keepalive_timeout=_IDLE_SECONDS,
                 resolver=aiohttp.ThreadedResolver(),
@@ -216,13 +216,28 @@ class AiohttpConnections:
         await session.close()
 
     def __del__(self) -> None:
-        # A loop that ended without notice: aiohttp would complain, though there is nothing left to await.
         session = self._session
         if session is not None and session.connector is not None:
-            connector = session.connector
+            _let_go(session.connector)
             session.detach()
-            with contextlib.suppress(Exception):
-                connector.close()
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Does not complain of a loop that has ended without notice, as its own class does; nor of its sessions, then."""
+
+    def __del__(self, _warnings: Any = None) -> None:
+        _let_go(self)
+
+
+def _let_go(connector: aiohttp.BaseConnector) -> None:
+    """Close what nobody can reach any more, and of which the garbage collector may take any part first."""
+    if connector.closed:
+        return
+    closing = connector.close().__await__()
+    # What closing does before it waits is all that can be done; a closed loop leaves it nothing to wait for.
+    with contextlib.suppress(Exception):
+        next(closing)
+    closing.close()
 
 
 _ERRORS: tuple[tuple[type[Exception], type[Exception]], ...] = (
