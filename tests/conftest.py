@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import signal
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,3 +33,11 @@ def server() -> Iterator[ScriptedServer]:
     """A scripted server on a free port."""
     with ScriptedServer() as running:
         yield running
+
+
+@pytest.fixture
+def no_garbage() -> None:
+    """Nothing of earlier tests is left to collect: LiteLLM lets go of its clients without closing them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()

@@ -167,6 +167,7 @@ def test_each_of_many_streams_ends_by_its_own_limit(order: tuple[float, ...], se
     assert ended == sorted(order)
 
 
+@pytest.mark.usefixtures("no_garbage")
 def test_the_timer_of_an_event_loop_holds_nothing_of_the_call_that_set_it(server: ScriptedServer) -> None:
     server.default(Reply(sse=[piece({"role": "assistant", "content": "你"}), Pause(60)]))
     kept: ContextVar[object] = ContextVar("kept")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import warnings
 import weakref
 from typing import Any
 
@@ -106,14 +105,6 @@ def test_an_answer_that_makes_no_sense_is_an_error_of_ours(server: ScriptedServe
 
     with pytest.raises(APIResponseError):
         unionchat(**arguments(server))
-
-
-@pytest.fixture
-def no_garbage() -> None:
-    """Nothing of earlier tests is left to collect: LiteLLM lets go of its clients without closing them."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 @pytest.mark.usefixtures("no_garbage")
