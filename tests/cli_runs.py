@@ -113,6 +113,21 @@ class Terminal:
         """Ctrl-C."""
         self.type("\x03")
 
+    def interrupt_until(self, text: str) -> None:
+        """Ctrl-C, as often as a person would press it until the text is there.
+
+        While it waits for a line, CPython passes over a signal that comes between its writing of the prompt and its
+        waiting, until the next key or signal.
+        """
+        for _ in range(3):
+            self.interrupt()
+            until = time.monotonic() + 5
+            while time.monotonic() < until and self.text.find(text, self._seen) < 0:
+                self._read_some()
+            if self.text.find(text, self._seen) >= 0:
+                break
+        self.wait_for(text)
+
     def end(self) -> int:
         """Read the rest; the exit code."""
         until = time.monotonic() + _LONGEST
