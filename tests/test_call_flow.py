@@ -103,7 +103,7 @@ def test_no_call_takes_longer_than_its_total(
     made = [route(each, retries=retries, chance=chance, stream=stream, total=total) for each in asked]
     deadline = Deadline(made[0].timeouts, clock)
 
-    play(run_call([lambda one=one: one for one in made], deadline), clock)
+    play(run_call(made[0], deadline, None, [lambda one=one: one for one in made[1:]]), clock)
 
     sent = sum(len(vendor.chats) for vendor in asked)
     assert clock.now - 1_000.0 <= total + sent * 0.001 + 1e-6
@@ -116,7 +116,7 @@ def test_tries_are_one_more_than_retries_and_end_with_what_cannot_get_better(
     clock = Clock()
     vendor = Vendor("v", ends, clock)
 
-    result, waits = play(run_call([lambda: route(vendor, retries=retries, chance=chance)], _free(clock)), clock)
+    result, waits = play(run_call(route(vendor, retries=retries, chance=chance), _free(clock)), clock)
 
     outcomes = [ends[min(number, len(ends) - 1)][0] for number in range(retries + 1)]
     last = next((n for n, error in enumerate(outcomes) if error is None or not error.retryable), retries)
@@ -130,7 +130,7 @@ def test_every_wait_is_the_vendors_capped_or_ours_jittered(ends: list[Try], chan
     clock = Clock()
     vendor = Vendor("v", ends, clock)
 
-    _, waits = play(run_call([lambda: route(vendor, retries=9, chance=chance)], _free(clock)), clock)
+    _, waits = play(run_call(route(vendor, retries=9, chance=chance), _free(clock)), clock)
 
     for number, wait in enumerate(waits):
         error = ends[min(number, len(ends) - 1)][0]
@@ -145,8 +145,8 @@ def test_an_empty_balance_ends_the_tries_but_not_the_fallbacks(retries: int, aft
     broke = Vendor("broke", [(InsufficientBalanceError("no money", retry_after=after), 0)], clock)
     rich = Vendor("rich", [(None, 0)], clock)
 
-    routes = [lambda: route(broke, retries=retries), lambda: route(rich, retries=0)]
-    result, waits = play(run_call(routes, _free(clock)), clock)
+    flow = run_call(route(broke, retries=retries), _free(clock), None, [lambda: route(rich, retries=0)])
+    result, waits = play(flow, clock)
 
     assert (result, len(broke.chats), waits) == ("rich", 1, [])
 
@@ -158,7 +158,8 @@ def test_fallbacks_are_asked_in_order_until_one_answers(answers: list[bool]) -> 
         Vendor(f"v{n}", [(None if good else exceptions.NotFoundError("m"), 0)], clock) for n, good in enumerate(answers)
     ]
 
-    result, _ = play(run_call([lambda one=one: route(one, retries=2) for one in asked], _free(clock)), clock)
+    fallbacks = [lambda one=one: route(one, retries=2) for one in asked[1:]]
+    result, _ = play(run_call(route(asked[0], retries=2), _free(clock), None, fallbacks), clock)
 
     first = answers.index(True) if True in answers else None
     wanted = asked if first is None else asked[: first + 1]
@@ -191,12 +192,11 @@ def test_a_fallback_that_cannot_be_made_is_passed_over() -> None:
     def unknown() -> Route:
         raise exceptions.ProviderError("Unknown provider 'x'.")
 
-    result, _ = play(
-        run_call([lambda: route(first, retries=0), unknown, lambda: route(third, retries=0)], _free(clock)), clock
-    )
+    fallbacks = [unknown, lambda: route(third, retries=0)]
+    result, _ = play(run_call(route(first, retries=0), _free(clock), None, fallbacks), clock)
     assert result == "third"
 
-    result, _ = play(run_call([lambda: route(first, retries=0), unknown], _free(clock)), clock)
+    result, _ = play(run_call(route(first, retries=0), _free(clock), None, [unknown]), clock)
     assert isinstance(result, exceptions.ProviderError)
     assert "Unknown provider 'x'. Before that: first: ServiceUnavailableError." in str(result)
 

@@ -83,20 +83,29 @@ class Route(NamedTuple):
 
 
 def run_call(
-    routes: Sequence[Callable[[], Route]], deadline: Deadline, watch: Watch | None = None
+    first: Route, deadline: Deadline, watch: Watch | None = None, fallbacks: Sequence[Callable[[], Route]] = ()
 ) -> Flow[tuple[Route, Any]]:
     """Try the routes in order, each with its retries; give the first that works, with its result.
 
     Routes after the first are made when they are needed. The last error is the one raised. ``watch`` is told of every
     try.
     """
+    # Without fallbacks, as most calls are, there is no flow around the flow of the tries.
+    if not fallbacks:
+        return _with_retries(first, deadline, watch)
+    return _with_fallbacks((lambda: first, *fallbacks), deadline, watch)
+
+
+def _with_fallbacks(
+    routes: Sequence[Callable[[], Route]], deadline: Deadline, watch: Watch | None
+) -> Flow[tuple[Route, Any]]:
     earlier: list[str] = []
     for position, make_route in enumerate(routes):
         try:
             route = make_route()
             if position:
                 deadline.start_route(route.timeouts)
-            result = yield from _with_retries(route, deadline, watch)
+            return (yield from _with_retries(route, deadline, watch))
         except UnionLLMError as error:
             # A first provider that cannot be asked is a mistake of the caller's; a fallback is passed over.
             if position == len(routes) - 1 or deadline.is_over or not (position or isinstance(error, APIError)):
@@ -107,8 +116,6 @@ def run_call(
             logger.info("%s failed for good (%s); falling back", failed, type(error).__name__)
             if watch is not None:
                 watch.retrying(error, 0.0, is_fallback=True)
-        else:
-            return route, result
     raise AssertionError("a call has at least one route")
 
 
@@ -120,7 +127,7 @@ def _add_earlier(error: UnionLLMError, earlier: Sequence[str]) -> None:
             error.message = message
 
 
-def _with_retries(route: Route, deadline: Deadline, watch: Watch | None) -> Flow[Any]:
+def _with_retries(route: Route, deadline: Deadline, watch: Watch | None) -> Flow[tuple[Route, Any]]:
     tries = 0
     while True:
         tries += 1
@@ -130,9 +137,8 @@ def _with_retries(route: Route, deadline: Deadline, watch: Watch | None) -> Flow
         if watch is not None:
             watch.sending(chat)
         try:
-            if chat.stream:
-                return (yield from route.backend.stream(chat, deadline))
-            return (yield from route.backend.answer(chat, deadline))
+            ask = route.backend.stream if chat.stream else route.backend.answer
+            return route, (yield from ask(chat, deadline))
         except APIError as error:
             # The adapter's frames hold what the vendor said in their local variables, and a vendor may echo the key.
             error = error.with_traceback(None)

@@ -53,12 +53,12 @@ class Call:
         self.watch = watch_of(self.given, self.operation)
         build, environ = self.route_builder(), Environment(os.environ)
         first = build(self.given, environ)
-        routes: list[Callable[[], Route]] = [lambda: first]
+        fallbacks: list[Callable[[], Route]] = []
         if self.given.get("fallbacks") is not None:
             others = [fallback_args(self.given, fallback) for fallback in read_fallbacks(self.given["fallbacks"])]
-            routes += [functools.partial(build, args, environ) for args in others]
+            fallbacks = [functools.partial(build, args, environ) for args in others]
         deadline = Deadline(first.timeouts, time.monotonic)
-        flow = run_call(routes, deadline, self.watch)
+        flow = run_call(first, deadline, self.watch, fallbacks)
         return (flow if self.watch is None else self.watch.follow(flow)), deadline
 
     def route_builder(self) -> Callable[[Mapping[str, Any], Mapping[str, str]], Route]:
