@@ -19,6 +19,7 @@ from yarl import URL
 
 from ._aiohttp_requests import SENDING, LimitedBody, Request, Response, Sending, StaleConnectionError, Watch
 from ._lines import ClientClosedError, shut_down
+from ._replies import Reply
 from ._secrets import Headers
 from ._timeouts import Deadline
 from ._wire import HttpRequest
@@ -53,33 +54,18 @@ class _Handle:
         return None if transport is None else transport.get_extra_info(name)
 
 
-class _Extensions:
-    """What httpx calls an answer's extensions: its connection, which few ask for. Smaller than the dict of that."""
+class _Body:
+    """The body of an answer whose head is here, piece by piece as it arrives, and the answer's extensions."""
 
-    __slots__ = ("_response",)
-
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-
-    def get(self, name: str) -> _Handle | None:
-        return _Handle(self._response) if name == "network_stream" else None
-
-
-class AiohttpReply:
-    """An answer whose head is here: what the driver needs of an ``httpx.Response``."""
-
-    __slots__ = ("_content", "_limit", "_owner", "_response", "extensions", "raw_headers", "status_code")
+    __slots__ = ("_content", "_limit", "_owner", "_response")
 
     def __init__(self, response: Response, owner: AiohttpConnections) -> None:
-        self.status_code = response.status
-        self.raw_headers = response.raw_headers
-        self.extensions = _Extensions(response)
         self._response = response
         self._content = response.content
         self._limit = response.limit
         self._owner = owner
 
-    def __aiter__(self) -> AiohttpReply:
+    def __aiter__(self) -> _Body:
         return self
 
     async def __anext__(self) -> bytes:
@@ -96,6 +82,10 @@ class AiohttpReply:
             self._limit.stop()
             raise StopAsyncIteration
         return data
+
+    def get(self, name: str) -> _Handle | None:
+        """What httpx calls an extension: the connection, which few ask for."""
+        return _Handle(self._response) if name == "network_stream" else None
 
     async def aclose(self) -> None:
         self.close()
@@ -126,7 +116,6 @@ class AiohttpConnections:
     def __init__(self) -> None:
         self.is_closed = False
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
-        self._used: weakref.WeakSet[Any] = weakref.WeakSet()
         self._session: aiohttp.ClientSession | None = None
         self._watch = Watch()
 
@@ -152,20 +141,21 @@ class AiohttpConnections:
         return self._session
 
     def _socket(self, address: Any) -> socket.socket:
+        SENDING.get().has_connected = True
         made = socket.socket(*address[:3])
         self._sockets.add(made)
         return made
 
     async def send(
         self, step: HttpRequest, address: Address, headers: Headers, tls: ssl.SSLContext | bool, deadline: Deadline
-    ) -> AiohttpReply:
+    ) -> Reply:
         """Send the request and return when the reply's head is here."""
         if self.is_closed:
             raise ClientClosedError
         content: bytes | LimitedBody | None = step.content
         if isinstance(content, bytes) and len(content) > _SMALL_BODY:
             content = LimitedBody(content, deadline)
-        sending = Sending(content, deadline, self._used, self._watch)
+        sending = Sending(content, deadline, self._watch)
         token = SENDING.set(sending)
         try:
             while True:
@@ -181,7 +171,8 @@ class AiohttpConnections:
                     )
                 except StaleConnectionError:
                     continue  # it is out of the pool now
-                return AiohttpReply(response, self)
+                body = _Body(response, self)
+                return Reply(response.status, response.raw_headers, body, body)
         except (*_FAILURES, asyncio.TimeoutError) as error:
             raise self.translated(error) from error
         finally:

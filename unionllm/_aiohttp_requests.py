@@ -8,7 +8,6 @@ import math
 import select
 import sys
 import types
-import weakref
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, ContextVar
 from typing import Any
@@ -153,16 +152,14 @@ class LimitedBody(aiohttp.BytesIOPayload):
 class Sending:
     """The call that a task is sending, for the two classes that aiohttp makes objects of by itself."""
 
-    __slots__ = ("body", "deadline", "used", "watch")
+    __slots__ = ("body", "deadline", "has_connected", "watch")
 
-    def __init__(
-        self, body: bytes | LimitedBody | None, deadline: Deadline, used: weakref.WeakSet[Any], watch: Watch
-    ) -> None:
+    def __init__(self, body: bytes | LimitedBody | None, deadline: Deadline, watch: Watch) -> None:
         self.body = body
         self.deadline = deadline
         self.watch = watch
-        #: Protocols of connections that have served before.
-        self.used = used
+        #: Whether a connection was opened for it: otherwise it goes over one that has served before.
+        self.has_connected = False
 
 
 SENDING: ContextVar[Sending] = ContextVar("SENDING")
@@ -172,11 +169,10 @@ class Request(aiohttp.ClientRequest):
     """Goes over no connection that is not as it was left."""
 
     async def send(self, conn: Any) -> aiohttp.ClientResponse:
-        protocol, used = conn.protocol, SENDING.get().used
+        protocol = conn.protocol
         # The event loop may not have had the time yet to see what has arrived, so the socket is asked, too.
-        if protocol in used and (protocol.should_close or _is_readable(protocol.transport)):
+        if not SENDING.get().has_connected and (protocol.should_close or _is_readable(protocol.transport)):
             raise StaleConnectionError
-        used.add(protocol)
         return await super().send(conn)
 
     if sys.version_info < (3, 12):

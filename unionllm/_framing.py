@@ -110,13 +110,14 @@ class SSEDecoder:
     )
 
     def __init__(self, max_bytes: int = MAX_EVENT_BYTES) -> None:
-        self._lines = LineSplitter(max_bytes)
+        #: What splits events of several lines; most streams have none.
+        self._lines: LineSplitter | None = None
         self._max_bytes = max_bytes
         self._start: bytearray | None = bytearray()
         self._data: list[str] = []
         self._data_size = 0
         self._event = ""
-        self._comments: list[str] = []
+        self._comments: tuple[str, ...] = ()
         #: Whether nothing has come of the next event.
         self._is_between = True
         self.body: bytearray | None = None
@@ -149,15 +150,16 @@ class SSEDecoder:
     def _feed_lines(self, data: bytes) -> list[Event]:
         events: list[Event] = []
         take = self._take
+        lines = self._lines = self._lines or LineSplitter(self._max_bytes)
         try:
-            for line in self._lines.feed(data):
+            for line in lines.feed(data):
                 take(line, events)
         except APIResponseError as error:
             if not events:
                 raise
             self.failure = error
-        self.failure = self.failure or self._lines.failure
-        self._is_between = not (self._data or self._event or self._comments or self._lines.is_inside)
+        self.failure = self.failure or lines.failure
+        self._is_between = not (self._data or self._event or self._comments or lines.is_inside)
         return events
 
     def end(self) -> list[Event]:
@@ -166,7 +168,8 @@ class SSEDecoder:
         if self._start is not None:
             # Nothing, or fewer bytes than it takes to tell: whatever they are, they are no event.
             self.body = self._start
-        self._take(self._lines.flush(), events)
+        if self._lines is not None:
+            self._take(self._lines.flush(), events)
         self._take(b"", events)
         return events
 
@@ -193,7 +196,7 @@ class SSEDecoder:
             if self._data or self._event:
                 events.append(self._event_of(self._data[0] if len(self._data) == 1 else "\n".join(self._data)))
             self._data.clear()
-            self._comments.clear()
+            self._comments = ()
             self._data_size = 0
             self._event = ""
         elif line.startswith(b"data: "):  # nearly all of them
@@ -206,7 +209,7 @@ class SSEDecoder:
             self._take_field(line)
 
     def _event_of(self, data: str) -> Event:
-        return Event(data, self._event, tuple(self._comments))
+        return Event(data, self._event, self._comments)
 
     def _add(self, line: bytes, value: bytes) -> None:
         self._data_size += len(line)
@@ -222,7 +225,7 @@ class SSEDecoder:
         elif name == b"event":
             self._event = _decode(value)
         elif not name and value and len(self._comments) < 16:
-            self._comments.append(_decode(value)[:_COMMENT_CHARS])
+            self._comments = (*self._comments, _decode(value)[:_COMMENT_CHARS])
 
 
 class JSONLinesDecoder:

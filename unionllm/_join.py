@@ -51,14 +51,14 @@ class _ChoiceParts:
     def __init__(self) -> None:
         self.content: list[str] = []
         self.reasoning: list[str] = []
-        self.thinking: list[Any] = []
+        self.thinking: list[Any] | None = None
         self.role: str | None = None
         self.calls: dict[int, _ToolCallParts] = {}
         self.function_call: _ToolCallParts | None = None
         self.finish_reason: str | None = None
         self.provider_finish_reason: str | None = None
-        self.logprobs: list[Any] = []
-        self.extra = Extras()
+        self.logprobs: list[Any] | None = None
+        self.extra: Extras | None = None
         self.choice_extra: dict[str, Any] = {}
 
     def add(self, choice: StreamingChoices) -> None:
@@ -77,6 +77,7 @@ class _ChoiceParts:
             self.finish_reason = told["finish_reason"] or self.finish_reason
             self.provider_finish_reason = told["provider_finish_reason"] or self.provider_finish_reason
         if (logprobs := told["logprobs"]) is not None:
+            self.logprobs = self.logprobs or []
             self.logprobs.append(logprobs)
         if delta.__pydantic_extra__:
             self._add_extra(delta.__pydantic_extra__)
@@ -89,8 +90,9 @@ class _ChoiceParts:
             self.content = [extra["replace_content"] or ""]
             extra = {name: value for name, value in extra.items() if name != "replace_content"}
         if isinstance(extra.get("thinking_blocks"), list):
-            self.thinking += extra["thinking_blocks"]
+            self.thinking = (self.thinking or []) + extra["thinking_blocks"]
             extra = {name: value for name, value in extra.items() if name != "thinking_blocks"}
+        self.extra = self.extra or Extras()
         self.extra.add(extra)
 
     def _add_calls(self, delta: Delta) -> None:
@@ -112,7 +114,7 @@ class _ChoiceParts:
         is_whole = self.finish_reason is not None
         calls = [self.calls[key].join(is_whole=is_whole) for key in sorted(self.calls)] or None
         content = "".join(self.content)
-        extra = self.extra.join()
+        extra = self.extra.join() if self.extra is not None else {}
         if self.thinking:
             extra["thinking_blocks"] = _join_thinking(self.thinking)
         message = Message(
@@ -128,7 +130,7 @@ class _ChoiceParts:
             message=message,
             finish_reason=self.finish_reason,
             provider_finish_reason=self.provider_finish_reason,
-            logprobs=_join_logprobs(self.logprobs),
+            logprobs=_join_logprobs(self.logprobs or []),
             **self.choice_extra,
         )
 

@@ -190,7 +190,12 @@ class AsyncConnections:
         address = self._ways.address(step.url)
         proxy = self._ways.proxy(address)
         if proxy is None and not is_handshake:
-            return self._send_directly(step, address, deadline)
+            if self._direct is None:
+                from ._aiohttp import AiohttpConnections
+
+                self._direct = AiohttpConnections()
+            tls = _tls() if address.is_secure else False
+            return self._direct.send(step, address, _headers(step, address), tls, deadline)
         pool = self._pools.get((address.is_secure, proxy))
         if pool is None:
             backend = AsyncTimedBackend(self._lines)
@@ -212,15 +217,6 @@ class AsyncConnections:
             await reply.aclose()
             raise steps.cancelled
         return Reply(reply.status, reply.headers, _AsyncBody(reply.stream), reply.extensions)
-
-    async def _send_directly(self, step: HttpRequest, address: Address, deadline: Deadline) -> Reply:
-        if self._direct is None:
-            from ._aiohttp import AiohttpConnections
-
-            self._direct = AiohttpConnections()
-        tls = _tls() if address.is_secure else False
-        body = await self._direct.send(step, address, _headers(step, address), tls, deadline)
-        return Reply(body.status_code, body.raw_headers, body, body.extensions)
 
     async def close(self) -> None:
         """Close every connection; in one event loop that wakes up whoever waits for it."""

@@ -79,9 +79,9 @@ class StreamReader:
         self._decoder = build_decoder(parser.framing, headers.get("content-type", ""), max_bytes)
         self._max_bytes = max_bytes
         self._bytes_left = max_bytes * STREAM_SHARE
-        self._head = (status, headers, url)
+        self._head = HttpReply(status=status, headers=headers, content=b"", url=url, received_at=time.time())
         self._late_pieces = 0
-        parser.start(self.reply(b""))
+        parser.start(self._head)
         #: What ended the stream, once something did; for the driver to raise.
         self.failure: APIError | None = None
         #: Whether the stream was closed: nobody wants the rest, or the error that ended it.
@@ -92,7 +92,7 @@ class StreamReader:
     @property
     def url(self) -> str:
         """Where the reply came from, without what may be secret."""
-        return self._head[2]
+        return self._head.url
 
     @property
     def is_done(self) -> bool:
@@ -179,5 +179,7 @@ class StreamReader:
 
     def reply(self, content: bytes) -> HttpReply:
         """The reply with that body."""
-        status, headers, url = self._head
-        return HttpReply(status=status, headers=headers, content=content, url=url, received_at=time.time())
+        head = self._head
+        return HttpReply(
+            status=head.status, headers=head.headers, content=content, url=head.url, received_at=time.time()
+        )

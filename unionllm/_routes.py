@@ -15,7 +15,7 @@ from ._credentials import own_names, resolve
 from ._framing import MAX_EVENT_BYTES
 from ._log import logger
 from ._messages import read_messages
-from ._protocols.base import ProviderSpec
+from ._protocols.base import ProviderSpec, frozen
 from ._request import ChatRequest
 from ._retry import RetryPolicy
 from ._secrets import CREDENTIAL_NAMES, KEY_SPELLINGS, Headers, Query, Secret
@@ -52,8 +52,9 @@ OPTIONS = frozenset(
     }
 )
 
-#: Those of them that are dicts of the caller's own.
-_MAPPINGS = ("extra_headers", "extra_query", "extra_body")
+#: Those of them that are dicts of the caller's own, and what they are copied into.
+_MAPPINGS: dict[str, type[dict[str, Any]]] = {"extra_headers": Headers, "extra_query": Query, "extra_body": dict}
+_NOTHING: Mapping[str, Any] = frozen()
 
 #: Credentials that no provider of LiteLLM's takes: it would post them as parameters.
 _NOT_FOR_LITELLM = frozenset(
@@ -113,9 +114,9 @@ def _common(args: Mapping[str, Any]) -> dict[str, Any]:
     if stream not in (True, False):
         raise BadRequestError(f"stream={stream!r} is neither True nor False.")
     common = {
-        "extra_headers": Headers(),
-        "extra_query": Query(),
-        "extra_body": {},
+        "extra_headers": _NOTHING,
+        "extra_query": _NOTHING,
+        "extra_body": _NOTHING,
         "stream": bool(stream),
         "param_policy": policy,
         "fetch_media": "fetch_media" in args and _hosts(args["fetch_media"]),
@@ -130,12 +131,12 @@ def _common(args: Mapping[str, Any]) -> dict[str, Any]:
 
 def _fill(common: dict[str, Any], args: Mapping[str, Any]) -> None:
     """Put what the caller gives of the three mappings into them, checked."""
-    for name in _MAPPINGS:
+    for name, kind in _MAPPINGS.items():
         if name not in args:
             continue
         if not isinstance(args[name], Mapping):
             raise BadRequestError(f"{name} must be a dict, not {type(args[name]).__name__}.")
-        common[name].update(args[name])
+        common[name] = kind(args[name])
     for header, value in common["extra_headers"].items():
         _check_header(header, value)
 
@@ -217,13 +218,8 @@ def _native_route(
         logger.info("%s: %s %s (%s)", spec.name, change.parameter, change.action, change.reason)
     slow = not chat.stream or adapter.thinks(chat.model)
     timeouts = Timeouts.parse(args.get("timeout"), **({} if slow else {"first_token": _FIRST_TOKEN}))
-    return Route(
-        backend=NativeBackend(adapter),
-        chat=chat,
-        timeouts=timeouts,
-        retries=_retries(args),
-        max_bytes=_max_bytes(args),
-    )
+    backend, retries = NativeBackend(adapter), _retries(args)
+    return Route(backend=backend, chat=chat, timeouts=timeouts, retries=retries, max_bytes=_max_bytes(args))
 
 
 def _foreign_credentials(spec: ProviderSpec, args: Mapping[str, Any]) -> list[Adaptation]:

@@ -191,10 +191,10 @@ class AsyncStream(_Base):
     async def _pull(self) -> AsyncGenerator[ModelResponseChunk, None]:
         import asyncio  # which runs already; importing it costs a blocking call more than its answer
 
-        add = self._joiner.add
+        joiner = self._joiner
         try:
             async for chunk in self._source:
-                add(chunk)
+                joiner.add(chunk)
                 yield chunk
         except APIError as error:
             self._fail(error)
