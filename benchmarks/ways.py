@@ -109,6 +109,57 @@ class HttpxAiohttp(Httpx):
         return {"transport": transport}
 
 
+class Asyncio(Way):
+    """What lies under every client of an event loop: bytes as they come, of which only the chunks are counted."""
+
+    name, home, entry, program, kinds = "asyncio alone", "ours", "import asyncio", "", ("async",)
+
+    async def astream(self, model: str) -> AsyncIterator[Any]:
+        import asyncio
+
+        came: asyncio.Queue[bytes] = asyncio.Queue()
+
+        class Protocol(asyncio.Protocol):
+            def data_received(self, data: bytes) -> None:
+                came.put_nowait(data)
+
+        place = self.url.removeprefix("http://").removesuffix("/v1")
+        host, _, port = place.partition(":")
+        body = json.dumps({"model": model, "messages": MESSAGES, "stream": True}).encode()
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: {place}\r\ncontent-type: application/json\r\n"
+        head += f"authorization: Bearer {KEY}\r\ncontent-length: {len(body)}\r\n\r\n"
+        transport, _ = await asyncio.get_running_loop().create_connection(Protocol, host, int(port))
+        try:
+            transport.write(head.encode() + body)
+            data = b""
+            while b"[DONE]" not in data:
+                data = await came.get()
+                for _ in range(data.count(b"data: ")):
+                    yield data
+        finally:
+            transport.close()
+
+
+class Aiohttp(Way):
+    """What lies under ours, likewise: its connections and its parser of HTTP."""
+
+    name, home, entry, program, kinds = "aiohttp alone", "ours", "import aiohttp", "", ("async",)
+    session: Any = None
+
+    async def astream(self, model: str) -> AsyncIterator[Any]:
+        import aiohttp
+
+        if self.session is None:
+            limits: dict[str, Any] = {"timeout": aiohttp.ClientTimeout(total=None), "auto_decompress": False}
+            self.session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), **limits)
+        body = json.dumps({"model": model, "messages": MESSAGES, "stream": True}).encode()
+        headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
+        async with self.session.post(f"{self.url}/chat/completions", data=body, headers=headers) as reply:
+            while data := await reply.content.readany():
+                for _ in range(data.count(b"data: ")):
+                    yield data
+
+
 class Ours(Way):
     name, home, entry = "unionllm", "ours", "from unionllm import unionchat"
     program = (
@@ -420,13 +471,16 @@ class DashScope(Way):
             yield chunk
 
 
+#: No clients: what these cost, no client can save. Asked only where that is the question.
+LAYERS: dict[str, type[Way]] = {"asyncio": Asyncio, "aiohttp": Aiohttp}
+
 WAYS: dict[str, type[Way]] = {
     way.home: way
     for way in (
         *(Httpx, HttpxAiohttp, Ours, OpenAI, LiteLLM, AnyLLM, AISuite, LangChain, PydanticAI, ZhipuAI, DashScope),
         Older,
     )
-}
+} | LAYERS
 
 
 @contextlib.contextmanager
