@@ -123,6 +123,9 @@ class Asyncio(Way):
             def data_received(self, data: bytes) -> None:
                 came.put_nowait(data)
 
+            def connection_lost(self, error: Exception | None) -> None:
+                came.put_nowait(b"")
+
         place = self.url.removeprefix("http://").removesuffix("/v1")
         host, _, port = place.partition(":")
         body = json.dumps({"model": model, "messages": MESSAGES, "stream": True}).encode()
@@ -131,11 +134,11 @@ class Asyncio(Way):
         transport, _ = await asyncio.get_running_loop().create_connection(Protocol, host, int(port))
         try:
             transport.write(head.encode() + body)
-            data = b""
-            while b"[DONE]" not in data:
-                data = await came.get()
+            end = b""
+            while end != b"0\r\n\r\n" and (data := await came.get()):
                 for _ in range(data.count(b"data: ")):
                     yield data
+                end = (end + data)[-5:]
         finally:
             transport.close()
 

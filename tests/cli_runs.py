@@ -122,8 +122,8 @@ class Terminal:
         for _ in range(3):
             self.interrupt()
             until = time.monotonic() + 5
-            while time.monotonic() < until and self.text.find(text, self._seen) < 0:
-                self._read_some()
+            while time.monotonic() < until and self.text.find(text, self._seen) < 0 and self._read_some():
+                pass
             if self.text.find(text, self._seen) >= 0:
                 break
         self.wait_for(text)

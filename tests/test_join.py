@@ -298,3 +298,13 @@ def test_a_call_without_an_id_gets_one() -> None:
 @pytest.mark.parametrize("raw", [None, "x", {}, {"function": None}, {"function": "f"}, {"index": "0"}])
 def test_a_misshapen_piece_is_no_crash(raw: Any) -> None:
     assert ToolCallIndexes().piece(raw, 0, lambda: "made").index == 0
+
+
+def test_the_thoughts_of_a_chunk_stay_its_own() -> None:
+    blocks = [[{"type": "thinking", "thinking": text, "index": 0}] for text in ("先", "后")]
+    chunks = [chunk(Delta(thinking_blocks=list(block))) for block in blocks]
+
+    message = join(chunks).choices[0].message
+
+    assert [block["thinking"] for block in message.model_dump()["thinking_blocks"]] == ["先后"]
+    assert [each.choices[0].delta.model_dump()["thinking_blocks"] for each in chunks] == blocks

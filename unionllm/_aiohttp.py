@@ -6,7 +6,6 @@ It costs a tenth of what httpcore does for a chunk. LiteLLM brings it anyway. Pr
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import socket
 import ssl
@@ -207,28 +206,26 @@ class AiohttpConnections:
         await session.close()
 
     def __del__(self) -> None:
-        session = self._session
-        if session is not None and session.connector is not None:
-            _let_go(session.connector)
-            session.detach()
+        if self._session is not None:
+            self._session.detach()
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Does not complain of a loop that has ended without notice, as its own class does; nor of its sessions, then."""
+    """aiohttp's, which is closed when its event loop has ended, though that gave no notice and nobody could close it.
+
+    So neither it nor its session complains, whichever of them the garbage collector takes first.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self._has_ended = asyncio.get_running_loop().is_closed
+        super().__init__(**options)
+
+    @property
+    def closed(self) -> bool:
+        return self._has_ended() or super().closed
 
     def __del__(self, _warnings: Any = None) -> None:
-        _let_go(self)
-
-
-def _let_go(connector: aiohttp.BaseConnector) -> None:
-    """Close what nobody can reach any more, and of which the garbage collector may take any part first."""
-    if connector.closed:
-        return
-    closing = connector.close().__await__()
-    # What closing does before it waits is all that can be done; a closed loop leaves it nothing to wait for.
-    with contextlib.suppress(Exception):
-        next(closing)
-    closing.close()
+        """In a loop that has not ended, the guard of the connections closes them."""
 
 
 _ERRORS: tuple[tuple[type[Exception], type[Exception]], ...] = (

@@ -150,7 +150,7 @@ class LimitedBody(aiohttp.BytesIOPayload):
 
 
 class Sending:
-    """The call that a task is sending, for the two classes that aiohttp makes objects of by itself."""
+    """The call that a task is sending, for the classes and the maker of sockets that aiohttp calls by itself."""
 
     __slots__ = ("body", "deadline", "has_connected", "watch")
 
@@ -158,7 +158,7 @@ class Sending:
         self.body = body
         self.deadline = deadline
         self.watch = watch
-        #: Whether a connection was opened for it: otherwise it goes over one that has served before.
+        #: Whether a socket was made for it: otherwise it goes over a connection that has served before.
         self.has_connected = False
 
 
@@ -171,8 +171,10 @@ class Request(aiohttp.ClientRequest):
     async def send(self, conn: Any) -> aiohttp.ClientResponse:
         protocol = conn.protocol
         # The event loop may not have had the time yet to see what has arrived, so the socket is asked, too.
-        if not SENDING.get().has_connected and (protocol.should_close or _is_readable(protocol.transport)):
+        sending = SENDING.get()
+        if not sending.has_connected and (protocol.should_close or _is_readable(protocol.transport)):
             raise StaleConnectionError
+        sending.has_connected = False  # aiohttp may repeat the request over another one
         return await super().send(conn)
 
     if sys.version_info < (3, 12):

@@ -110,7 +110,7 @@ class SSEDecoder:
     )
 
     def __init__(self, max_bytes: int = MAX_EVENT_BYTES) -> None:
-        #: What splits events of several lines; most streams have none.
+        #: Not made for streams whose pieces all are whole events of one line, as most are.
         self._lines: LineSplitter | None = None
         self._max_bytes = max_bytes
         self._start: bytearray | None = bytearray()

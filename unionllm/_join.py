@@ -90,7 +90,9 @@ class _ChoiceParts:
             self.content = [extra["replace_content"] or ""]
             extra = {name: value for name, value in extra.items() if name != "replace_content"}
         if isinstance(extra.get("thinking_blocks"), list):
-            self.thinking = (self.thinking or []) + extra["thinking_blocks"]
+            # Not the list of the chunk itself, which is the caller's.
+            self.thinking = self.thinking or []
+            self.thinking += extra["thinking_blocks"]
             extra = {name: value for name, value in extra.items() if name != "thinking_blocks"}
         self.extra = self.extra or Extras()
         self.extra.add(extra)

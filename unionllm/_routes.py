@@ -15,7 +15,7 @@ from ._credentials import own_names, resolve
 from ._framing import MAX_EVENT_BYTES
 from ._log import logger
 from ._messages import read_messages
-from ._protocols.base import ProviderSpec, frozen
+from ._protocols.base import ProviderSpec
 from ._request import ChatRequest
 from ._retry import RetryPolicy
 from ._secrets import CREDENTIAL_NAMES, KEY_SPELLINGS, Headers, Query, Secret
@@ -52,9 +52,8 @@ OPTIONS = frozenset(
     }
 )
 
-#: Those of them that are dicts of the caller's own, and what they are copied into.
-_MAPPINGS: dict[str, type[dict[str, Any]]] = {"extra_headers": Headers, "extra_query": Query, "extra_body": dict}
-_NOTHING: Mapping[str, Any] = frozen()
+#: Those of them that are dicts of the caller's own.
+_MAPPINGS = ("extra_headers", "extra_query", "extra_body")
 
 #: Credentials that no provider of LiteLLM's takes: it would post them as parameters.
 _NOT_FOR_LITELLM = frozenset(
@@ -114,9 +113,9 @@ def _common(args: Mapping[str, Any]) -> dict[str, Any]:
     if stream not in (True, False):
         raise BadRequestError(f"stream={stream!r} is neither True nor False.")
     common = {
-        "extra_headers": _NOTHING,
-        "extra_query": _NOTHING,
-        "extra_body": _NOTHING,
+        "extra_headers": Headers(),
+        "extra_query": Query(),
+        "extra_body": {},
         "stream": bool(stream),
         "param_policy": policy,
         "fetch_media": "fetch_media" in args and _hosts(args["fetch_media"]),
@@ -131,12 +130,12 @@ def _common(args: Mapping[str, Any]) -> dict[str, Any]:
 
 def _fill(common: dict[str, Any], args: Mapping[str, Any]) -> None:
     """Put what the caller gives of the three mappings into them, checked."""
-    for name, kind in _MAPPINGS.items():
+    for name in _MAPPINGS:
         if name not in args:
             continue
         if not isinstance(args[name], Mapping):
             raise BadRequestError(f"{name} must be a dict, not {type(args[name]).__name__}.")
-        common[name] = kind(args[name])
+        common[name].update(args[name])
     for header, value in common["extra_headers"].items():
         _check_header(header, value)
 
