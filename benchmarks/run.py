@@ -88,7 +88,7 @@ def verdicts(told: list[dict[str, Any]]) -> str:
             if row["bound"] is not None:
                 mark = "" if row["ratio"] <= row["bound"] else " ✗"
                 name = f"{row['name']}: CPU of a {row['unit']}"
-                lines.append(f"| {name} | ≤ {row['bound']:g} | {rounded(row['ratio'])}{mark} |")
+                lines.append(f"| {name} | ≤ {row['bound']:g} | {row['ratio']:.3f}{mark} |")
         for column in question.get("columns", ()):
             ours = next((row for row in column["rows"] if row["way"] == "unionllm"), None)
             if column["bound"] is None or ours is None:
