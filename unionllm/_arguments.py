@@ -8,8 +8,10 @@ from typing import Any
 from ._secrets import CREDENTIAL_NAMES, Headers, Query, Secret
 
 _ADDRESSES = frozenset({"api_base", "base_url", "endpoint_url"})
-#: Characters before which a user and a password stand in an address, and behind which a query does.
-_MAY_HIDE = frozenset("@?")
+#: Arguments of which only the names in them are shown.
+_SHOWN_AS_NAMES = {"extra_headers": Headers, "extra_query": Query}
+#: All arguments that are not shown, or not as they are, beside those in upper case.
+_HIDDEN = CREDENTIAL_NAMES | _ADDRESSES | _SHOWN_AS_NAMES.keys()
 
 
 def arguments(model: Any, messages: Any, provider: Any, stream: Any, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -26,11 +28,13 @@ def _hide_keys(params: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments, with keys that do not show in a traceback that prints local variables."""
     hidden = dict(params)
     for name, value in params.items():
-        if isinstance(value, str):
-            # An address may hold a password, or a signature.
-            if name in CREDENTIAL_NAMES or name.isupper() or (name in _ADDRESSES and _MAY_HIDE & set(value)):
-                hidden[name] = Secret(value)
-        elif name in ("extra_headers", "extra_query") and isinstance(value, Mapping):
-            kept = {each: Secret(text) if isinstance(text, str) else text for each, text in value.items()}
-            hidden[name] = Headers(kept) if name == "extra_headers" else Query(kept)
+        if name not in _HIDDEN and not name.isupper():
+            continue
+        if name in _SHOWN_AS_NAMES:
+            if isinstance(value, Mapping):
+                kept = {each: Secret(text) if isinstance(text, str) else text for each, text in value.items()}
+                hidden[name] = _SHOWN_AS_NAMES[name](kept)
+        # An address may hold a password, before an @, or a signature, behind a question mark.
+        elif isinstance(value, str) and (name not in _ADDRESSES or "@" in value or "?" in value):
+            hidden[name] = Secret(value)
     return hidden

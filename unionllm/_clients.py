@@ -32,6 +32,8 @@ class Transports:
         """The transport of blocking calls; one over the caller's own client if there is one."""
         if http_client is not None:
             return SyncTransport(http_client)
+        if self._pid == os.getpid() and (kept := self._sync) is not None:
+            return kept
         self._leave_parent()
         with self._lock:
             if self._sync is None:

@@ -185,7 +185,16 @@ def _configured() -> dict[str, str]:
 
 
 class LiteLLMBackend:
-    """Answers calls through ``litellm.completion`` and ``litellm.acompletion``. Holds nothing; one serves all calls."""
+    """Answers calls through ``litellm.completion`` and ``litellm.acompletion``.
+
+    Args:
+        keeps: whether it is asked only calls that differ in their messages alone, so that where they go has to be found
+            out once. Without it, one serves all calls.
+    """
+
+    def __init__(self, *, keeps: bool = False) -> None:
+        self._keeps = keeps
+        self._route: Route | None = None
 
     def answer(self, chat: ChatRequest, deadline: Deadline) -> Flow[ModelResponse]:
         """The whole answer.
@@ -199,11 +208,11 @@ class LiteLLMBackend:
         check_request(chat)
 
         def call() -> ModelResponse:
-            plan = _plan_chat(chat, deadline, is_stream=False)
+            plan = self._plan(chat, deadline, is_stream=False)
             return call_once(_completion(plan.litellm), plan.arguments, plan.sent)
 
         async def acall() -> ModelResponse:
-            plan = await asyncio.to_thread(_plan_chat, chat, deadline, is_stream=False)
+            plan = await self._aplan(chat, deadline, is_stream=False)
             return await call_once_async(plan.litellm.acompletion, plan.arguments, plan.sent)
 
         response: ModelResponse = yield Perform(call=call, acall=acall)
@@ -214,20 +223,44 @@ class LiteLLMBackend:
         check_request(chat)
 
         def call() -> OneChunk | Source:
-            plan = _plan_chat(chat, deadline, is_stream=True)
+            plan = self._plan(chat, deadline, is_stream=True)
             completion = _completion(plan.litellm)
             if plan.in_one_piece:
                 return OneChunk(call_once(completion, plan.arguments, plan.sent))
             return Source.open(completion, plan.arguments, plan.sent, deadline)
 
         async def acall() -> OneChunk | AsyncSource:
-            plan = await asyncio.to_thread(_plan_chat, chat, deadline, is_stream=True)
+            plan = await self._aplan(chat, deadline, is_stream=True)
             completion = plan.litellm.acompletion
             if plan.in_one_piece:
                 return await OneChunk.aopen(completion, plan.arguments, plan.sent)
             return await AsyncSource.open(completion, plan.arguments, plan.sent, deadline)
 
         return (yield Perform(call=call, acall=acall))
+
+    def _plan(self, chat: ChatRequest, deadline: Deadline, *, is_stream: bool) -> _Plan:
+        """``make_plan``, with what is known of single codes."""
+        route, litellm = self._route, _load()
+        if route is not None and route.still_leads(litellm):
+            return _plan_on(route, chat, deadline, is_stream=is_stream)
+        adjusted = adjust(chat, os.environ, is_stream=is_stream, templates=_templates)
+        if adjusted is None:
+            route = _find_route(litellm, chat)
+            self._route = route if self._keeps and route.still_leads(litellm) else None
+            return _plan_on(route, chat, deadline, is_stream=is_stream)
+        plan = make_plan(adjusted.chat, deadline, is_stream=is_stream and not adjusted.in_one_piece)
+        arguments = {name: value for name, value in plan.arguments.items() if name not in adjusted.refuses}
+        return replace(plan, arguments=arguments, sent=_tell(plan.sent, adjusted), in_one_piece=adjusted.in_one_piece)
+
+    async def _aplan(self, chat: ChatRequest, deadline: Deadline, *, is_stream: bool) -> _Plan:
+        """The same without holding up other tasks.
+
+        In a worker thread: the import takes seconds, and LiteLLM asks Ollama's server what a model can do. A kept route
+        needs neither.
+        """
+        if self._route is not None:
+            return self._plan(chat, deadline, is_stream=is_stream)
+        return await asyncio.to_thread(self._plan, chat, deadline, is_stream=is_stream)
 
 
 def _completion(litellm: Any) -> Callable[..., Any]:
@@ -256,20 +289,6 @@ class _Plan:
     in_one_piece: bool = False
 
 
-def _plan_chat(chat: ChatRequest, deadline: Deadline, *, is_stream: bool) -> _Plan:
-    """``make_plan``, with what is known of single codes.
-
-    Belongs in a worker thread under an event loop: the import takes seconds, and for Ollama LiteLLM asks the server
-    what the model can do.
-    """
-    adjusted = adjust(chat, os.environ, is_stream=is_stream, templates=_templates)
-    if adjusted is None:
-        return make_plan(chat, deadline, is_stream=is_stream)
-    plan = make_plan(adjusted.chat, deadline, is_stream=is_stream and not adjusted.in_one_piece)
-    arguments = {name: value for name, value in plan.arguments.items() if name not in adjusted.refuses}
-    return replace(plan, arguments=arguments, sent=_tell(plan.sent, adjusted), in_one_piece=adjusted.in_one_piece)
-
-
 def _templates() -> Collection[str]:
     """The models for which the program has registered prompt templates with LiteLLM."""
     templates: Collection[str] = _load().custom_prompt_dict
@@ -285,9 +304,15 @@ def _tell(sent: Sent, adjusted: Adjusted) -> Sent:
 
 def make_plan(chat: ChatRequest, deadline: Deadline, *, is_stream: bool) -> _Plan:
     """LiteLLM, and the arguments to call it with. Imports LiteLLM; raises where the call could not be sent safely."""
-    litellm = _load()
+    return _plan_on(_find_route(_load(), chat), chat, deadline, is_stream=is_stream)
+
+
+def _find_route(litellm: Any, chat: ChatRequest) -> Route:
     compatible = _compatible.of(litellm.openai_compatible_providers, _NO_CUSTOMS)
-    route = Route(litellm, lambda: _codes(litellm), _configured(), compatible, chat)
+    return Route(litellm, lambda: _codes(litellm), _configured(), compatible, chat)
+
+
+def _plan_on(route: Route, chat: ChatRequest, deadline: Deadline, *, is_stream: bool) -> _Plan:
     seconds = deadline.shorten("first token", deadline.timeouts.first_token)
-    arguments = route.arguments(_NO_LIMIT if seconds is None else seconds, is_stream=is_stream)
-    return _Plan(litellm=litellm, arguments=arguments, sent=route.sent(deadline.applied))
+    arguments = route.arguments(chat.messages, _NO_LIMIT if seconds is None else seconds, is_stream=is_stream)
+    return _Plan(litellm=route.litellm, arguments=arguments, sent=route.sent(deadline.applied))

@@ -42,6 +42,7 @@ _NO_TEXTS = ("", "", "")
 _CALLS = frozenset({"tool_calls", "function_call"})
 #: Types of values that need no look into.
 _PLAIN = frozenset({str, int, float, bool})
+_TEXT_MESSAGE = frozenset({"content", "role"})
 #: What is looked at apart of an answer, and of a choice; vendors may use the same names on the other level.
 _OF_ANSWER = frozenset({"choices", "usage"})
 _OF_CHOICE = frozenset({"message"})
@@ -150,11 +151,17 @@ def _choice(choice: Any, sent: Sent) -> Choices:
     if extra:
         data["provider_specific_fields"] = extra
     known: dict[str, Any] = {"finish_reason": finish, "provider_finish_reason": said}
-    words = told_apart(message_fields({} if message is None else _told(message)))
+    known["message"] = _message({} if message is None else _told(message))
+    return Choices.build(known, data)
+
+
+def _message(words: dict[str, Any]) -> Message:
+    if words.keys() == _TEXT_MESSAGE and is_simple(words) and "<" not in words["content"]:
+        return Message.build(words)  # nothing but text, in which no tags stand around thoughts, as most are
+    words = told_apart(message_fields(words))
     for call in words.get("tool_calls") or ():
         call.pop("index", None)  # where Anthropic's streams would have had it
-    known["message"] = Message.build({}, words) if is_simple(words) else Message(**words)
-    return Choices.build(known, data)
+    return Message.build({}, words) if is_simple(words) else Message(**words)
 
 
 def message_fields(data: dict[str, Any]) -> dict[str, Any]:

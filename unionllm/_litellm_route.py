@@ -11,10 +11,11 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ._litellm_keys import FURTHER_KEYS, KEY_VARIABLES, ODD_VARIABLES
 from ._litellm_results import Sent
 from ._log import logger
 from ._secrets import Secret
@@ -43,36 +44,6 @@ PLAIN_CODES = frozenset({"custom_openai", "hosted_vllm", "openai"})
 #: OpenAI-format codes that stand in neither of LiteLLM's lists, and codes of its list with credentials of other kinds.
 ALSO_COMPATIBLE = ("aiohttp_openai", "custom_openai", "mistral", "nadir")
 _OTHER_CREDENTIALS = frozenset({"azure_ai", "cometapi", "ragflow", *_LOGIN_ON_LOOKUP})
-#: Variables with a key that LiteLLM reads only while it sends; any one of them will do.
-_KEY_VARIABLES = {
-    "anthropic": ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
-    "anthropic_text": ("ANTHROPIC_API_KEY",),
-    "cloudflare": ("CLOUDFLARE_API_KEY",),
-    "cohere": ("COHERE_API_KEY", "CO_API_KEY"),
-    "cohere_chat": ("COHERE_API_KEY", "CO_API_KEY"),
-    "cometapi": ("COMETAPI_KEY",),
-    "gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
-    "huggingface": ("HF_TOKEN", "HUGGINGFACE_API_KEY"),
-    "nlp_cloud": ("NLP_CLOUD_API_KEY",),
-    "openai": ("OPENAI_API_KEY",),
-    "openrouter": ("OPENROUTER_API_KEY", "OR_API_KEY"),
-    "replicate": ("REPLICATE_API_KEY", "REPLICATE_API_TOKEN"),
-    "text-completion-codestral": ("CODESTRAL_API_KEY",),
-    "text-completion-inception": ("INCEPTION_API_KEY",),
-    "text-completion-openai": ("OPENAI_API_KEY",),
-}
-#: Codes that may call without a key, and the variables of the keys that they take if there is one.
-_FURTHER_KEYS = {
-    "azure": ("AZURE_API_KEY", "AZURE_OPENAI_API_KEY", "AZURE_AD_TOKEN"),
-    "azure_text": ("AZURE_API_KEY", "AZURE_OPENAI_API_KEY", "AZURE_AD_TOKEN"),
-    "azure_ai": ("AZURE_AI_API_KEY", "AZURE_API_KEY"),
-    "bedrock": ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_BEARER_TOKEN_BEDROCK"),
-    "sagemaker": ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
-    "sagemaker_chat": ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
-    "watsonx": ("WATSONX_APIKEY", "WATSONX_API_KEY", "WX_API_KEY", "WATSONX_TOKEN"),
-}
-#: Variables of OpenAI-format codes that are not the code in capitals and ``_API_KEY``.
-_ODD_VARIABLES = {"lambda_ai": "LAMBDA_API_KEY", "meta_llama": "LLAMA_API_KEY"}
 #: OpenAI's own codes: their key goes to another host only when it was given for this call.
 _OPENAI = frozenset({"openai", "text-completion-openai"})
 #: Sent where a self-made server wants no key and the OpenAI format wants one.
@@ -111,7 +82,7 @@ def check_request(chat: ChatRequest) -> None:
 
 
 class Route:
-    """The way of one call. Making one raises when the call could not be sent safely.
+    """Where calls go that differ in their messages alone. Making one raises when they could not be sent safely.
 
     Args:
         litellm: the module, to ask.
@@ -119,7 +90,7 @@ class Route:
         configured: those of them that are rows of a JSON file, all OpenAI-format, with their key's variable.
         compatible: those of them that are OpenAI-format: which LiteLLM lists as such, the configured ones, and
             ``ALSO_COMPATIBLE``.
-        chat: the call.
+        chat: one of the calls. Nothing is kept of its messages.
 
     Raises:
         ProviderError: LiteLLM knows no such provider.
@@ -135,8 +106,9 @@ class Route:
         compatible: frozenset[str],
         chat: ChatRequest,
     ) -> None:
-        self._litellm = litellm
-        self._chat = chat
+        self.litellm = litellm
+        self._chat = chat if not chat.messages else chat.changed(messages=(), memory={})
+        self._is_plain = False
         self._codes = codes
         self._configured = configured
         self._compatible = compatible
@@ -152,42 +124,42 @@ class Route:
             self._check_host(default_base)
         self._host = urlsplit(self._base or default_base or "").netloc.rpartition("@")[2]
         #: Keys that LiteLLM will send when the call brings none, as they are now.
-        self._keys_around = [] if self._key and self._code not in _FURTHER_KEYS else self._known_keys()
+        self._keys_around = [] if self._key and self._code not in FURTHER_KEYS else self._known_keys()
         if not self._key:
             self._check_key()
         if self._found_key:
             self._found_key = self._found_in_environment()
         self._adaptations = (*chat.adaptations, *self._left_out()) if chat.params else chat.adaptations
+        self._fixed = self._never_changing()
+        self._sent: Sent | None = None
 
-    def arguments(self, timeout: float, *, is_stream: bool) -> dict[str, Any]:
+    def still_leads(self, litellm: Any) -> bool:
+        """Whether this is the way of another such call, too: nothing had to be asked that may be answered otherwise."""
+        return self._is_plain and litellm is self.litellm and not self._chat.params and not self._all_redirected()
+
+    def arguments(self, messages: Iterable[dict[str, Any]], timeout: float, *, is_stream: bool) -> dict[str, Any]:
         """Everything for ``litellm.completion``. Nothing in it is the caller's own object, if LiteLLM could change it.
 
         Args:
+            messages: those of the call.
             timeout: seconds; LiteLLM has this one limit for connecting and for every wait after that.
         """
         chat = self._chat
+        arguments = dict(self._fixed)
         params: dict[str, Any] = {}
         if chat.params:
             params = {name: _copied(value) for name, value in chat.params.items() if name not in _NEVER_PASSED}
-        messages = [_copied(message) for message in chat.messages]
-        own = {"model": self._model, "messages": messages, "timeout": timeout}
-        arguments: dict[str, Any] = {"drop_params": chat.param_policy == "adapt", **params, **own}
-        if self._code in self._compatible or self._code in _TRIES_AGAIN:
-            # Retries are ours. Some codes are told to leave max_retries out, and would then try three times.
-            arguments["max_retries"] = 0
+            arguments |= params
+        arguments["messages"], arguments["timeout"] = [_copied(message) for message in messages], timeout
+        if "max_retries" in arguments:
+            # Some codes are told to leave it out, and would then try three times.
             arguments["allowed_openai_params"] = [*(params.get("allowed_openai_params") or ()), "max_retries"]
-        if getattr(self._litellm, "num_retries", None):
+        if getattr(self.litellm, "num_retries", None):
             # The program's own setting: LiteLLM would try again, unless it takes this for a call of its Router's.
             arguments["metadata"] = {**(params.get("metadata") or {}), "model_group": self._model}
         if is_stream:
             arguments["stream"] = True
             arguments["stream_options"] = {"include_usage": True, **(params.get("stream_options") or {})}
-        if self._keyword:
-            arguments["custom_llm_provider"] = self._keyword
-        if self._key:
-            arguments["api_key"] = Secret(self._key)
-        if self._base:
-            arguments["api_base"] = self._base
         if chat.extra_headers:
             arguments["extra_headers"] = dict(chat.extra_headers)
         if chat.extra_body:
@@ -195,20 +167,36 @@ class Route:
             arguments = {**body, **arguments} if self._code in _POSTS_EXTRA_BODY else {**arguments, "extra_body": body}
         return arguments
 
+    def _never_changing(self) -> dict[str, Any]:
+        """The arguments that are the same in all calls, and that LiteLLM cannot change."""
+        fixed: dict[str, Any] = {"drop_params": self._chat.param_policy == "adapt", "model": self._model}
+        if self._code in self._compatible or self._code in _TRIES_AGAIN:
+            fixed["max_retries"] = 0  # retries are ours
+        if self._keyword:
+            fixed["custom_llm_provider"] = self._keyword
+        if self._key:
+            fixed["api_key"] = Secret(self._key)
+        if self._base:
+            fixed["api_base"] = self._base
+        return fixed
+
     def sent(self, limit: tuple[str, float | None]) -> Sent:
-        """What the results need to know of the call."""
-        return Sent(
-            provider=self._name,
-            route=self._code,
-            model=self._bare,
-            tells_end=self._code in _TELLS_END or self._code in self._compatible,
-            answers=answers if isinstance(answers := self._chat.params.get("n"), int) else 1,
-            limit=limit,
-            host=self._host,
-            find_secrets=self._secrets,
-            adaptations=self._adaptations,
-            key_hint=self._key_hint,
-        )
+        """What the results need to know of a call."""
+        sent = self._sent
+        if sent is None or sent.limit != limit:
+            sent = self._sent = Sent(
+                provider=self._name,
+                route=self._code,
+                model=self._bare,
+                tells_end=self._code in _TELLS_END or self._code in self._compatible,
+                answers=answers if isinstance(answers := self._chat.params.get("n"), int) else 1,
+                limit=limit,
+                host=self._host,
+                find_secrets=self._secrets,
+                adaptations=self._adaptations,
+                key_hint=self._key_hint,
+            )
+        return sent
 
     def _build_model(self) -> str:
         """LiteLLM's model string. Slashes inside a model's id survive; the provider never stands there twice."""
@@ -247,17 +235,18 @@ class Route:
         if (self._keyword or prefix) in _LOGIN_ON_LOOKUP:
             return self._keyword or prefix, rest or prefix, None
         if prefix in PLAIN_CODES and self._base and self._key and self._goes_straight(rest):
+            self._is_plain = True
             self._keyword = prefix  # told beside the model, the code is looked up once less by LiteLLM itself
             return prefix, rest, None
         try:
-            bare, code, self._found_key, base = self._litellm.get_llm_provider(
+            bare, code, self._found_key, base = self.litellm.get_llm_provider(
                 model=self._model,
                 custom_llm_provider=self._keyword or None,
                 api_base=self._base or None,
                 api_key=self._key,
             )
             return code, bare, base
-        except self._litellm.BadRequestError as error:
+        except self.litellm.BadRequestError as error:
             words = str(error)
         raise ProviderError(self._unknown(words))
 
@@ -266,9 +255,10 @@ class Route:
 
         A name that ends in "-latest" may mean the newest model of a family, which LiteLLM knows by another name.
         """
-        is_plain = bool(model) and not model.endswith("-latest") and not self._keyword
-        redirects = os.environ.get("USE_LITELLM_PROXY") or getattr(self._litellm, "use_litellm_proxy", False)
-        return is_plain and not redirects
+        return bool(model) and not model.endswith("-latest") and not self._keyword and not self._all_redirected()
+
+    def _all_redirected(self) -> bool:
+        return bool(os.environ.get("USE_LITELLM_PROXY") or getattr(self.litellm, "use_litellm_proxy", False))
 
     def _unknown(self, words: str) -> str:
         provider = self._chat.provider or self._keyword
@@ -302,8 +292,8 @@ class Route:
     def _check_key(self) -> None:
         """See the top of this file. A key that the program has set on LiteLLM for everything is its own decision."""
         code = self._code
-        is_checked = code in _KEY_VARIABLES or (code in self._compatible and code not in _OTHER_CREDENTIALS)
-        if self._litellm.api_key or not is_checked:
+        is_checked = code in KEY_VARIABLES or (code in self._compatible and code not in _OTHER_CREDENTIALS)
+        if self.litellm.api_key or not is_checked:
             return
         is_at_openai = f".{self._host.partition(':')[0].lower()}".endswith(".openai.com")
         if self._code in _OPENAI and self._base and not is_at_openai:
@@ -322,16 +312,16 @@ class Route:
 
     def _known_keys(self) -> list[str]:
         """Keys that LiteLLM will find by itself: in the environment, or set on it by the program."""
-        names = _KEY_VARIABLES.get(self._code) or _FURTHER_KEYS.get(self._code, ())
+        names = KEY_VARIABLES.get(self._code) or FURTHER_KEYS.get(self._code, ())
         values = [os.environ.get(name) for name in names]
-        values += [getattr(self._litellm, f"{self._code}_key", None), self._litellm.api_key]
+        values += [getattr(self.litellm, f"{self._code}_key", None), self.litellm.api_key]
         return [value for value in values if isinstance(value, str) and value]
 
     def _key_hint(self) -> str:
         if self._key == _PLACEHOLDER:
             return "No key was given for this host, and keys of other hosts are not sent to it. Pass api_key=…."
-        if self._code in _KEY_VARIABLES:
-            names = _KEY_VARIABLES[self._code]
+        if self._code in KEY_VARIABLES:
+            names = KEY_VARIABLES[self._code]
         elif self._code in self._compatible and self._code not in _OTHER_CREDENTIALS:
             names = (self._variable(),)
         else:
@@ -341,10 +331,10 @@ class Route:
     def _variable(self) -> str:
         if self._code in self._configured:
             return self._configured[self._code]
-        told = self._litellm.validate_environment(f"{self._code}/{self._bare}").get("missing_keys") or ()
+        told = self.litellm.validate_environment(f"{self._code}/{self._bare}").get("missing_keys") or ()
         keys = [str(name) for name in told if str(name).endswith(("_KEY", "_TOKEN"))]
         usual = f"{re.sub('[^A-Z0-9]', '_', self._code.upper())}_API_KEY"
-        return keys[0] if keys else _ODD_VARIABLES.get(self._code, usual)
+        return keys[0] if keys else ODD_VARIABLES.get(self._code, usual)
 
     def _left_out(self) -> list[Adaptation]:
         """Parameters that will not be sent."""
@@ -365,12 +355,12 @@ class Route:
         return made
 
     def _unsupported(self) -> list[str]:
-        known = getattr(self._litellm.constants, "DEFAULT_CHAT_COMPLETION_PARAM_VALUES", {})
+        known = getattr(self.litellm.constants, "DEFAULT_CHAT_COMPLETION_PARAM_VALUES", {})
         allowed = self._chat.params.get("allowed_openai_params") or ()
         asked = [name for name in self._chat.params if name in known and name not in _CONTROLS and name not in allowed]
         if not asked:
             return []
-        supported = self._litellm.get_supported_openai_params(model=self._bare, custom_llm_provider=self._code)
+        supported = self.litellm.get_supported_openai_params(model=self._bare, custom_llm_provider=self._code)
         return [] if supported is None else [name for name in asked if name not in supported]
 
     def _found_in_environment(self) -> str | None:
@@ -389,5 +379,5 @@ class Route:
 def _copied(value: Any) -> Any:
     """Plain data, copied to its depth, quicker than ``copy.deepcopy``. A caller's client or function stays itself."""
     if isinstance(value, dict):
-        return {name: _copied(item) for name, item in value.items()}
+        return {name: item if type(item) is str else _copied(item) for name, item in value.items()}
     return [_copied(item) for item in value] if isinstance(value, list) else value

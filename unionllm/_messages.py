@@ -26,7 +26,7 @@ def read_messages(given: Any) -> tuple[dict[str, Any], ...]:
         raise BadRequestError(f"messages must be a list of messages, not {type(given).__name__}. Pass {_EXAMPLE}.")
     if not given:
         raise BadRequestError(f"messages is empty. Pass at least one, such as {_EXAMPLE}.")
-    return tuple(_read(message, f"messages[{position}]") for position, message in enumerate(given))
+    return tuple([_read(message, f"messages[{position}]") for position, message in enumerate(given)])
 
 
 def _read(message: Any, where: str) -> dict[str, Any]:

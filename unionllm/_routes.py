@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from . import _registry
@@ -18,7 +18,7 @@ from ._messages import read_messages
 from ._protocols.base import ProviderSpec
 from ._request import ChatRequest
 from ._retry import RetryPolicy
-from ._secrets import CREDENTIAL_NAMES, KEY_SPELLINGS, Headers, Query, Secret
+from ._secrets import CREDENTIAL_NAMES, KEY_SPELLINGS, Headers, Query
 from ._timeouts import Timeouts
 from ._urls import host_of
 from ._wire import Environment
@@ -55,11 +55,6 @@ OPTIONS = frozenset(
 #: Those of them that are dicts of the caller's own.
 _MAPPINGS = ("extra_headers", "extra_query", "extra_body")
 
-#: Credentials that no provider of LiteLLM's takes: it would post them as parameters.
-_NOT_FOR_LITELLM = frozenset(
-    {*KEY_SPELLINGS, "access_key", "access_token", "api_secret", "app_id", "app_secret", "private_key", "secret_key"}
-)
-
 #: Seconds before the first token of a stream whose model is not known to think first.
 _FIRST_TOKEN = 120.0
 
@@ -80,16 +75,18 @@ def build_route(given: Mapping[str, Any], environ: Mapping[str, str]) -> Route:
         environ = Environment(environ, named)
         args = {name: value for name, value in args.items() if name not in named}
     messages = read_messages(args.get("messages"))
-    provider = _text(args, "provider")
+    provider = text_of(args, "provider")
     found = _registry.find(provider) if provider else None
     if found is None and not provider and "custom_llm_provider" not in args:
         found, args = _native_prefix(args)
     if found is None:
-        return _litellm_route(provider, args, messages)
+        route: Route = _bridge().litellm_route(args, messages)
+        return route
     return _native_route(found, args, messages, environ)
 
 
-def _text(args: Mapping[str, Any], name: str) -> str:
+def text_of(args: Mapping[str, Any], name: str) -> str:
+    """An argument that is a text, without spaces around it; "" when it was not given."""
     value = args.get(name, "")
     if not isinstance(value, str):
         raise BadRequestError(f"{name} must be a string, not {type(value).__name__}.")
@@ -98,21 +95,22 @@ def _text(args: Mapping[str, Any], name: str) -> str:
 
 def _native_prefix(args: dict[str, Any]) -> tuple[_registry.Found | None, dict[str, Any]]:
     """``model="zhipuai/glm-…"`` without a provider: ours if LiteLLM does not know the first part, and we do."""
-    prefix, slash, rest = _text(args, "model").partition("/")
+    prefix, slash, rest = text_of(args, "model").partition("/")
     found = _registry.find(prefix) if slash and rest else None
     if found is None:
         return None, args
     return (None, args) if _bridge().knows(prefix) else (found, {**args, "model": rest})
 
 
-def _common(args: Mapping[str, Any]) -> dict[str, Any]:
+def common(args: Mapping[str, Any]) -> dict[str, Any]:
+    """What a request has from options that mean the same for every provider, checked."""
     policy = args.get("param_policy", "adapt")
     if policy not in ("adapt", "strict", "raw"):
         raise BadRequestError(f"param_policy={policy!r} is none of 'adapt', 'strict', 'raw'.")
     stream = args.get("stream", False)
     if stream not in (True, False):
         raise BadRequestError(f"stream={stream!r} is neither True nor False.")
-    common = {
+    made = {
         "extra_headers": Headers(),
         "extra_query": Query(),
         "extra_body": {},
@@ -124,19 +122,19 @@ def _common(args: Mapping[str, Any]) -> dict[str, Any]:
         "memory": {},
     }
     if not args.keys().isdisjoint(_MAPPINGS):
-        _fill(common, args)
-    return common
+        _fill(made, args)
+    return made
 
 
-def _fill(common: dict[str, Any], args: Mapping[str, Any]) -> None:
+def _fill(made: dict[str, Any], args: Mapping[str, Any]) -> None:
     """Put what the caller gives of the three mappings into them, checked."""
     for name in _MAPPINGS:
         if name not in args:
             continue
         if not isinstance(args[name], Mapping):
             raise BadRequestError(f"{name} must be a dict, not {type(args[name]).__name__}.")
-        common[name].update(args[name])
-    for header, value in common["extra_headers"].items():
+        made[name].update(args[name])
+    for header, value in made["extra_headers"].items():
         _check_header(header, value)
 
 
@@ -157,7 +155,8 @@ def _check_header(name: Any, value: Any) -> None:
         raise BadRequestError(f"extra_headers[{name!r}]: names are letters, digits and dashes, values printable ASCII.")
 
 
-def _retries(args: Mapping[str, Any]) -> RetryPolicy:
+def retries_of(args: Mapping[str, Any]) -> RetryPolicy:
+    """How often, and after how long, a call is tried again."""
     given = args.get("max_retries", 2)
     if isinstance(given, bool) or not isinstance(given, int) or given < 0:
         raise BadRequestError(f"max_retries={given!r} is not a whole number of 0 or more.")
@@ -200,7 +199,7 @@ def _native_route(
         credentials=credentials,
         base_url=base_url,
         adaptations=(),
-        **_common(args),
+        **common(args),
     )
     try:
         chat = adapter.prepare(chat)
@@ -217,7 +216,7 @@ def _native_route(
         logger.info("%s: %s %s (%s)", spec.name, change.parameter, change.action, change.reason)
     slow = not chat.stream or adapter.thinks(chat.model)
     timeouts = Timeouts.parse(args.get("timeout"), **({} if slow else {"first_token": _FIRST_TOKEN}))
-    backend, retries = NativeBackend(adapter), _retries(args)
+    backend, retries = NativeBackend(adapter), retries_of(args)
     return Route(backend=backend, chat=chat, timeouts=timeouts, retries=retries, max_bytes=_max_bytes(args))
 
 
@@ -242,9 +241,9 @@ def _about(error: UnionLLMError, spec: ProviderSpec) -> UnionLLMError:
 
 
 def _model(spec: ProviderSpec, args: Mapping[str, Any]) -> str:
-    model = _text(args, "model")
+    model = text_of(args, "model")
     if "/" in model:
-        for name in (_text(args, "provider").lower(), spec.name):
+        for name in (text_of(args, "provider").lower(), spec.name):
             if name and model.lower().startswith(f"{name}/"):
                 model = model[len(name) + 1 :]
     model = model or spec.default_model or ""
@@ -257,7 +256,7 @@ def _base_url(spec: ProviderSpec, implied: str | None, args: Mapping[str, Any], 
     given = given_base_url(args, spec.schemes)
     if given:
         return given
-    wanted = _text(args, "region") or implied
+    wanted = text_of(args, "region") or implied
     if wanted:
         region = spec.region(wanted.lower())
         if region is None:
@@ -272,52 +271,10 @@ def _base_url(spec: ProviderSpec, implied: str | None, args: Mapping[str, Any], 
 
 @functools.cache
 def _bridge() -> Any:
-    """The bridge to LiteLLM: an import statement takes its time in every call."""
-    from . import _litellm
+    """The way to LiteLLM: an import statement takes its time in every call."""
+    from . import _litellm_calls
 
-    return _litellm
-
-
-def _litellm_route(provider: str, args: dict[str, Any], messages: tuple[dict[str, Any], ...]) -> Route:
-    litellm = _bridge()
-    name = provider.lower()
-    if name and not litellm.knows(name):
-        raise unknown_provider(provider, litellm.provider_names())
-    model = _text(args, "model")
-    prefix, slash, _ = model.partition("/")
-    if not name and slash and "custom_llm_provider" not in args and not litellm.knows(prefix):
-        raise unknown_provider(prefix, litellm.provider_names())
-    if not name and not model:
-        raise BadRequestError(
-            'neither provider nor model given. Pass provider="zhipuai", model="glm-5.2", for example.'
-        )
-    key = next((args[spelling] for spelling in KEY_SPELLINGS if args.get(spelling)), None)
-    chat = ChatRequest.made(
-        provider=name,
-        model=model,
-        messages=messages,
-        params={k: v for k, v in args.items() if k not in OPTIONS and k not in _NOT_FOR_LITELLM},
-        credentials={} if key is None else {"api_key": Secret(key)},
-        base_url=given_base_url(args),
-        adaptations=() if _WITHOUT_EFFECT.isdisjoint(args) else tuple(_without_effect(args)),
-        **_common(args),
-    )
-    timeouts = Timeouts.parse(args.get("timeout"))
-    return Route(backend=litellm.LiteLLMBackend(), chat=chat, timeouts=timeouts, retries=_retries(args))
-
-
-_WITHOUT_EFFECT = frozenset({"fetch_media", "http_client", "max_response_bytes", "region"})
-
-
-def _without_effect(args: Mapping[str, Any]) -> Iterator[Adaptation]:
-    """Options that LiteLLM gives us no way to honour."""
-    for name in sorted(_WITHOUT_EFFECT):
-        if args.get(name):
-            told = type(args[name]).__name__ if name == "http_client" else args[name]
-            reason = "LiteLLM makes this call, with connections of its own"
-            if args.get("param_policy") == "strict":
-                raise BadRequestError(f"{name}= has no effect here: {reason}. Leave it out.")
-            yield Adaptation(parameter=name, action="dropped", given=told, reason=reason)
+    return _litellm_calls
 
 
 def unknown_provider(name: str, others: list[str]) -> ProviderError:
