@@ -21,7 +21,7 @@ from fault_table import PATIENT, TEXT, Ends, Row
 from play import Outcome
 
 from unionllm import APIError, ModelResponse, UnionLLM, UnionLLMError
-from unionllm._registry import PROVIDERS
+from unionllm._registry import PROVIDERS, find
 from unionllm.testing import Vendor, VendorServer
 from unionllm.testing.vendors import VENDORS, load
 
@@ -181,6 +181,10 @@ class Matrix:
     def __init__(self, row: Row) -> None:
         self._row = row
         self._cells = cells(row)
+        for cell in self._cells:
+            find(
+                cell.provider
+            )  # imported here: pytest parses it, and Python 3.11's parser fails in two threads at once
         self._ends = {cell: cell.ends or Ends() for cell in self._cells}
 
     def run(self) -> Report:
