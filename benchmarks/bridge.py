@@ -5,13 +5,15 @@ python benchmarks/bridge.py --rounds 9 --calls 200 --chunks 100
 
 Both ways of a pair are called in turn, in one process: one call each, or one stream, and whose turn comes first
 alternates. What a call through LiteLLM costs here doubles and halves within seconds, so each is compared with its
-neighbour, and the ratio of a round is the median of its pairs'. A turn ends when LiteLLM's threads have done what it
-left to them, which for a chunk is half of the work, and would else be taken for a cost of the next turn. The garbage of
-a round is collected before the next one: to look through all that LiteLLM has loaded takes as long as a stream, and
-falls on one way or on the other. A chunk's figure has its part of the opening of its stream in it. All figures are
-medians of the rounds: of CPU time, and of the time that passed, which waits for the threads that LiteLLM's logging runs
-in. What has a bound is asked three times as many rounds as the rest. The server runs in a process of its own and
-answers at once.
+neighbour, and the ratio of a round is the median of its pairs'; streams are short, so that neighbours are near. A turn
+ends when LiteLLM's threads have done what it left to them, which for a chunk is half of the work, and would else be
+taken for a cost of the next turn. The garbage of a round is collected before the next one: to look through all that
+LiteLLM has loaded takes as long as a stream. A chunk's figure has its part of the opening of its stream in it. All
+figures are medians of the rounds: of CPU time, and of the time that passed, without the wait for LiteLLM's threads;
+``of_sums`` in the JSON is the ratio of all CPU time, with whatever comes in few of the turns. What has a bound is asked
+three times as many rounds as the rest. All calls are the same, as in most programs, and so we remember where they go;
+those with tools show what a call costs that is not remembered. The server runs in a process of its own and answers at
+once.
 """
 
 from __future__ import annotations
@@ -35,12 +37,15 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 
 #: Of each way in a round.
 TURNS = 50
-#: Seconds after which a process is looked at again, and the CPU time in them that is no work but the looking.
-PAUSE, IDLE = 0.005, 0.0003
+#: Seconds after which a process is looked at again, the CPU time in them that is no work but the looking, and the
+#: seconds after which it should have done its work.
+PAUSE, IDLE, LONGEST = 0.005, 0.0003, 30.0
 #: Of what has a bound, how many rounds for one of what has none: 1.05 is not far from 1.
 ROUNDS_OF_BOUND = 3
 
 MESSAGES = [{"role": "user", "content": "你好"}]
+_SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+TOOLS = [{"type": "function", "function": {"name": "weather", "description": "Look it up", "parameters": _SCHEMA}}]
 _HEAD = {"id": "c-1", "created": 1, "model": "m"}
 _USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 
@@ -119,22 +124,24 @@ def _cost(call: Callable[[], Any], units: int) -> Cost:
     begun, used = time.perf_counter(), time.process_time()
     call()
     passed = time.perf_counter() - begun
-    _await_threads()
-    return Cost((time.process_time() - used) / units, passed / units)
+    return Cost((_await_threads() - used) / units, passed / units)
 
 
-def _await_threads() -> None:
-    """Wait until nothing is done in this process any more."""
-    used = -1.0
-    while time.process_time() - used > IDLE:
+def _await_threads() -> float:
+    """Wait until nothing is done in this process any more; the CPU time that it had used when that began."""
+    end = time.monotonic() + LONGEST
+    while time.monotonic() < end:
         used = time.process_time()
         time.sleep(PAUSE)
+        if time.process_time() - used < IDLE:
+            return used
+    raise SystemExit(f"something has gone on for {LONGEST:g} s in this process: nothing here is to be believed")
 
 
 def _round(pair: Pair) -> tuple[list[Cost], list[Cost]]:
     """What one unit of each way costs, turn by turn."""
     costs: tuple[list[Cost], list[Cost]] = ([], [])
-    for number in range(pair.count):
+    for number in range(pair.count + pair.count % 2):
         order = [(pair.bare, costs[0]), (pair.measured, costs[1])]
         for call, told in order if number % 2 == 0 else reversed(order):
             told.append(_cost(call, pair.units))
@@ -152,14 +159,16 @@ def measure(pair: Pair, rounds: int) -> dict[str, Any]:
             call()
     ratios, times = [], []
     costs: tuple[list[float], list[float]] = ([], [])
+    sums = [0.0, 0.0]
     for _ in range(rounds * (1 if pair.bound is None else ROUNDS_OF_BOUND)):
         _await_threads()
         gc.collect()
         bare, measured = _round(pair)
         ratios.append(_ratio([cost.cpu for cost in bare], [cost.cpu for cost in measured]))
         times.append(_ratio([cost.time for cost in bare], [cost.time for cost in measured]))
-        for told, way in zip(costs, (bare, measured), strict=True):
-            told.append(statistics.median(cost.cpu for cost in way))
+        for number, way in enumerate((bare, measured)):
+            costs[number].append(statistics.median(cost.cpu for cost in way))
+            sums[number] += sum(cost.cpu for cost in way)
     return {
         "name": pair.name,
         "unit": pair.unit,
@@ -169,6 +178,7 @@ def measure(pair: Pair, rounds: int) -> dict[str, Any]:
         # Three digits behind the point, as everywhere: a bound of 1.05 is not kept by 1.054.
         "ratio": round(statistics.median(ratios), 3),
         "ratios": [round(ratio, 3) for ratio in ratios],
+        "of_sums": round(sums[1] / sums[0], 3),
         "time": round(statistics.median(times), 2),
     }
 
@@ -205,6 +215,13 @@ def pairs(url: str, calls: int, chunks: int) -> list[Pair]:
     return [
         replace(call, bound=1.05),
         replace(chunk, bound=1.05),
+        Pair(
+            there.replace(",", " with tools,"),
+            "call",
+            lambda: litellm.completion(**bare, tools=TOOLS),
+            lambda: unionchat(**bridge, tools=TOOLS),
+            calls,
+        ),
         Pair(inside, "call", lambda: litellm.completion(**bare), lambda: litellm.completion(**plugin), calls),
         streaming(
             inside, lambda: litellm.completion(**bare, **options), lambda: litellm.completion(**plugin, **options)

@@ -23,8 +23,8 @@ def test_the_bridges_overhead_is_measured_both_ways() -> None:
     assert done.returncode == 0, done.stderr
     table, _, told = done.stdout.partition("\n\n")
     results = json.loads(told)["results"]
-    assert len(table.splitlines()) == 2 + len(results) == 8
-    assert [len(row["ratios"]) for row in results] == [6, 6, 2, 2, 2, 2]  # what has a bound is asked more
+    assert len(table.splitlines()) == 2 + len(results) == 9
+    assert [len(row["ratios"]) for row in results] == [6, 6, 2, 2, 2, 2, 2]  # what has a bound is asked more
     assert all(row["bare_us"] > 0 and row["ratio"] > 0 for row in results)
 
 

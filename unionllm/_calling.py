@@ -30,10 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["Call", "EmbeddingCall", "merge_args", "shared_transports"]
 
 
-#: What the process has, as it is at any time.
-_ENVIRONMENT = Environment(os.environ)
-
-
 class Call:
     """One call: its arguments → a flow, and the flow's result → what the user gets."""
 
@@ -55,12 +51,12 @@ class Call:
 
             self.prices = own_prices(self.given["prices"])
         self.watch = watch_of(self.given, self.operation)
-        build = self.route_builder()
-        first = build(self.given, _ENVIRONMENT)
+        build, environ = self.route_builder(), Environment(os.environ)
+        first = build(self.given, environ)
         fallbacks: list[Callable[[], Route]] = []
         if self.given.get("fallbacks") is not None:
             others = [fallback_args(self.given, fallback) for fallback in read_fallbacks(self.given["fallbacks"])]
-            fallbacks = [functools.partial(build, args, _ENVIRONMENT) for args in others]
+            fallbacks = [functools.partial(build, args, environ) for args in others]
         deadline = Deadline(first.timeouts, time.monotonic)
         flow = run_call(first, deadline, self.watch, fallbacks)
         return (flow if self.watch is None else self.watch.follow(flow)), deadline

@@ -188,8 +188,8 @@ class LiteLLMBackend:
     """Answers calls through ``litellm.completion`` and ``litellm.acompletion``.
 
     Args:
-        keeps: whether it is asked only calls that differ in their messages alone, so that where they go has to be found
-            out once. Without it, one serves all calls.
+        keeps: whether it is asked only calls that differ in their messages alone, so that where they go may have to be
+            found out only once. Without it, one serves all calls.
     """
 
     def __init__(self, *, keeps: bool = False) -> None:
@@ -240,13 +240,12 @@ class LiteLLMBackend:
 
     def _plan(self, chat: ChatRequest, deadline: Deadline, *, is_stream: bool) -> _Plan:
         """``make_plan``, with what is known of single codes."""
-        route, litellm = self._route, _load()
-        if route is not None and route.still_leads(litellm):
-            return _plan_on(route, chat, deadline, is_stream=is_stream)
+        if (kept := self._kept_route()) is not None:
+            return _plan_on(kept, chat, deadline, is_stream=is_stream)
         adjusted = adjust(chat, os.environ, is_stream=is_stream, templates=_templates)
         if adjusted is None:
-            route = _find_route(litellm, chat)
-            self._route = route if self._keeps and route.still_leads(litellm) else None
+            route = _find_route(_load(), chat)
+            self._route = route if self._keeps else None
             return _plan_on(route, chat, deadline, is_stream=is_stream)
         plan = make_plan(adjusted.chat, deadline, is_stream=is_stream and not adjusted.in_one_piece)
         arguments = {name: value for name, value in plan.arguments.items() if name not in adjusted.refuses}
@@ -258,9 +257,13 @@ class LiteLLMBackend:
         In a worker thread: the import takes seconds, and LiteLLM asks Ollama's server what a model can do. A kept route
         needs neither.
         """
-        if self._route is not None:
-            return self._plan(chat, deadline, is_stream=is_stream)
+        if (kept := self._kept_route()) is not None:
+            return _plan_on(kept, chat, deadline, is_stream=is_stream)
         return await asyncio.to_thread(self._plan, chat, deadline, is_stream=is_stream)
+
+    def _kept_route(self) -> Route | None:
+        route = self._route
+        return route if route is not None and route.still_leads(sys.modules.get("litellm")) else None
 
 
 def _completion(litellm: Any) -> Callable[..., Any]:

@@ -1,11 +1,12 @@
 """What the user said → the request and the backend of a call through LiteLLM. No I/O.
 
-Most programs ask one model in one place, again and again, and only the messages differ. So what depends on nothing else
-is made by the first such call, and kept.
+Most programs ask one model in one place, again and again, and only the messages differ. So the request is made by the
+first of such calls, and kept; its backend keeps more, where it can.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 from collections.abc import Iterator, Mapping
@@ -28,9 +29,10 @@ _FOREIGN = frozenset(
 )
 #: Options that LiteLLM gives us no way to honour.
 _WITHOUT_EFFECT = frozenset({"fetch_media", "http_client", "max_response_bytes", "region"})
-#: Arguments that most calls have and no others, and that stay the same from call to call.
+#: Arguments that most calls have and no others, and that mostly stay the same from call to call.
 _STEADY = frozenset({"api_base", "base_url", "max_retries", "model", "param_policy", "provider", "stream", "timeout"})
-_STEADY |= set(KEY_SPELLINGS)
+_STEADY |= {"frequency_penalty", "max_completion_tokens", "max_tokens", "n", "presence_penalty", "reasoning_effort"}
+_STEADY |= {"temperature", "top_p", *KEY_SPELLINGS}
 #: How many such calls are remembered, their keys with them.
 _KEPT = 64
 
@@ -46,10 +48,11 @@ def litellm_route(args: dict[str, Any], messages: tuple[dict[str, Any], ...]) ->
         UnionLLMError: what is wrong, before anything is sent.
     """
     same = {name: value for name, value in args.items() if name != "messages"}
-    try:
-        route = _kept_route(**same) if same.keys() <= _STEADY else _make_route(same)
-    except TypeError:  # a mapping of limits has no hash
-        route = _make_route(same)
+    route = None
+    if same.keys() <= _STEADY:
+        with contextlib.suppress(TypeError):  # a mapping of limits has no hash
+            route = _kept_route(**same)
+    route = route or _make_route(same)
     chat = route.chat.again(messages, time.time())
     return Route(route.backend, chat, route.timeouts, route.retries)
 

@@ -129,13 +129,22 @@ class Route:
             self._check_key()
         if self._found_key:
             self._found_key = self._found_in_environment()
-        self._adaptations = (*chat.adaptations, *self._left_out()) if chat.params else chat.adaptations
+        left_out = self._left_out() if chat.params else []
+        self._adaptations = (*chat.adaptations, *left_out)
+        self._is_plain = self._is_plain and not left_out
         self._fixed = self._never_changing()
         self._sent: Sent | None = None
 
     def still_leads(self, litellm: Any) -> bool:
-        """Whether this is the way of another such call, too: nothing had to be asked that may be answered otherwise."""
-        return self._is_plain and litellm is self.litellm and not self._chat.params and not self._all_redirected()
+        """Whether this is the way of another such call, too.
+
+        It is if LiteLLM took the code at its word, so that nothing was asked that may be answered otherwise now, and if
+        there is nothing to tell about parameters that are left out.
+
+        Args:
+            litellm: the module, as it is loaded now.
+        """
+        return self._is_plain and litellm is self.litellm and not self._all_redirected()
 
     def arguments(self, messages: Iterable[dict[str, Any]], timeout: float, *, is_stream: bool) -> dict[str, Any]:
         """Everything for ``litellm.completion``. Nothing in it is the caller's own object, if LiteLLM could change it.
