@@ -189,3 +189,18 @@ def test_what_is_left_never_falls_below_zero_nor_a_read_to_it(total: float, pass
     assert left >= 0
     assert seconds is not None
     assert seconds > 0
+
+
+@given(
+    st.fixed_dictionaries({}, optional={name: st.none() | st.floats(min_value=0.01, max_value=99) for name in LIMITS}),
+    st.lists(st.sampled_from(["start_attempt", "request_started", "body_started", "draining", "lingering"])),
+)
+def test_what_is_known_of_the_next_reads_is_what_each_of_them_is_told(limits: dict[str, Any], steps: list[str]) -> None:
+    deadline = Deadline(Timeouts.parse(limits), Clock())
+    for step in steps:
+        given_limits = (deadline.timeouts,) if step == "start_attempt" else ()
+        getattr(deadline, step)(*given_limits)
+        known, applied = deadline.steady, deadline.applied
+        if known is not None:
+            assert (deadline.read_seconds(), deadline.applied) == (known, applied)
+    assert deadline.steady is None or "body_started" in steps

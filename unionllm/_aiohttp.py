@@ -16,7 +16,17 @@ import aiohttp
 import httpcore
 from yarl import URL
 
-from ._aiohttp_requests import SENDING, LimitedBody, Request, Response, Sending, StaleConnectionError, Watch
+from ._aiohttp_requests import (
+    NEVER,
+    SENDING,
+    LimitedBody,
+    Protocol,
+    Request,
+    Response,
+    Sending,
+    StaleConnectionError,
+    Watch,
+)
 from ._lines import ClientClosedError, shut_down
 from ._replies import Reply
 from ._secrets import Headers
@@ -74,7 +84,7 @@ class _Body:
         except _FAILURES as error:
             raise self._owner.translated(error) from error
         finally:
-            self._limit.wait_ends()
+            self._limit.due = NEVER  # as ``wait_ends`` says, which is one call less for every chunk
         if self._owner.is_closed:
             raise ClientClosedError
         if not data:
@@ -217,8 +227,10 @@ class _Connector(aiohttp.TCPConnector):
     """
 
     def __init__(self, **options: Any) -> None:
-        self._has_ended = asyncio.get_running_loop().is_closed
+        loop = asyncio.get_running_loop()
+        self._has_ended = loop.is_closed
         super().__init__(**options)
+        self._factory: Any = functools.partial(Protocol, loop=loop)
 
     @property
     def closed(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ._extras import Extras, set_apart
@@ -61,9 +62,10 @@ class _ChoiceParts:
         self.extra: Extras | None = None
         self.choice_extra: dict[str, Any] = {}
 
-    def add(self, choice: StreamingChoices) -> None:
+    def add(self, choice: StreamingChoices, told: Mapping[str, Any]) -> None:
+        """Take in what a chunk adds; ``told`` are the fields of ``choice``."""
         # This runs for every chunk, and attributes of Pydantic's objects take three times as long to read.
-        told, delta = choice.__dict__, choice.delta
+        delta: Delta = told["delta"]
         said = delta.__dict__
         if text := said["content"]:
             self.content.append(text)
@@ -143,17 +145,21 @@ _ON_EVERY_CHUNK = frozenset(
 )
 
 
+#: Fields of a chunk that stand for the whole answer; the last one that has a value wins.
+_KEPT = frozenset(
+    {
+        *("id", "created", "model", "system_fingerprint", "usage", "adaptations", "provider", "request_id", "parsed"),
+        *("conversation_id", "message_id", "chat_id", "task_id", "workflow_run_id"),
+        *("context", "suggestions", "outputs", "interactive"),
+    }
+)
+_MADE_UP = frozenset({"id", "created"})
+
+
 class Joiner:
     """Collects the chunks of one stream; ``response()`` at any time gives the answer so far."""
 
     __slots__ = ("_choices", "_fields", "_has_begun", "_steps")
-
-    #: Fields of a chunk that stand for the whole answer; the last one that has a value wins.
-    _kept = (
-        *("id", "created", "model", "system_fingerprint", "usage", "adaptations", "provider", "request_id", "parsed"),
-        *("conversation_id", "message_id", "chat_id", "task_id", "workflow_run_id"),
-        *("context", "suggestions", "outputs", "interactive"),
-    )
 
     def __init__(self) -> None:
         self._choices: dict[int, _ChoiceParts] = {}
@@ -163,18 +169,22 @@ class Joiner:
 
     def add(self, chunk: ModelResponseChunk) -> None:
         """Take in the next chunk."""
-        for choice in chunk.choices:
-            parts = self._choices.get(choice.index)
+        choice: StreamingChoices
+        for choice in chunk.__dict__["choices"]:
+            told = choice.__dict__
+            parts = self._choices.get(told["index"])
             if parts is None:
-                parts = self._choices[choice.index] = _ChoiceParts()
-            parts.add(choice)
+                parts = self._choices[told["index"]] = _ChoiceParts()
+            parts.add(choice, told)
         if not self._fields or chunk.__pydantic_extra__ or not chunk.__pydantic_fields_set__ <= _ON_EVERY_CHUNK:
             self._keep(chunk)
-        self._has_begun = True
 
     def _keep(self, chunk: ModelResponseChunk) -> None:
-        for name in self._kept:
-            value = getattr(chunk, name)
+        self._has_begun = True
+        told = chunk.__dict__
+        # A field that nobody has set is None, but for the two that are made up.
+        for name in _MADE_UP | (chunk.__pydantic_fields_set__ & _KEPT):
+            value = told[name]
             if value is not None:
                 self._fields[name] = value
         if chunk.steps:
@@ -242,7 +252,7 @@ def to_chunks(response: ModelResponse) -> list[ModelResponseChunk]:
             name: getattr(choice, name) for name in ("index", "finish_reason", "provider_finish_reason", "logprobs")
         }
         choices.append(StreamingChoices(**ended, delta=Delta(**said)))
-    fields = {name: getattr(response, name) for name in (*Joiner._kept, "steps")}
+    fields = {name: getattr(response, name) for name in (*_KEPT, "steps")}
     return [ModelResponseChunk(choices=choices, **fields, **(response.model_extra or {}))]
 
 

@@ -123,10 +123,10 @@ class StreamReader:
         if parser.is_done:
             self._late_pieces += 1
             return
-        self._bytes_left -= len(data)
-        if self._bytes_left < 0:
+        left = self._bytes_left = self._bytes_left - len(data)
+        if left < 0:
             # Half a message is none, half a piece may hold whole events.
-            data = data[: self._bytes_left] if parser.framing != "messages" else b""
+            data = data[:left] if parser.framing != "messages" else b""
         try:
             for event in self._decoder.feed(data) if data else ():
                 yield from parser.feed(event)
@@ -137,13 +137,15 @@ class StreamReader:
             self.may_end = parser.has_finished
             if self._decoder.failure is not None:
                 raise self._decoder.failure
-            if self._bytes_left < 0:
+            if left < 0:
                 raise too_long(self._max_bytes)
         except APIError as error:
             self._fail(error)
 
     def end(self) -> Iterator[ModelResponseChunk]:
-        """The chunks that the end of the body completes."""
+        """The chunks that the end of the body completes; none once the vendor's end signal was read, or it failed."""
+        if self.failure is not None or self.is_done:
+            return
         try:
             yield from self._feed_last(self._decoder.end())
             if self._decoder.body is not None:

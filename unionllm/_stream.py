@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from ._join import Joiner
@@ -133,14 +133,14 @@ class _Steps(Generic[T]):
 
     Args:
         steps: the generator; a cancellation inside it leaves it exhausted, as if it had come to its end.
-        check: called whenever it is exhausted; raises if that was not the end.
+        stream: whose it is; asked whenever it is exhausted whether that was the end.
     """
 
-    __slots__ = ("_check", "_steps")
+    __slots__ = ("_steps", "_stream")
 
-    def __init__(self, steps: AsyncGenerator[T, None], check: Callable[[], None]) -> None:
+    def __init__(self, steps: AsyncGenerator[T, None], stream: AsyncStream) -> None:
         self._steps = steps
-        self._check = check
+        self._stream = stream
 
     def __aiter__(self) -> _Steps[T]:
         return self
@@ -149,7 +149,7 @@ class _Steps(Generic[T]):
         try:
             return await self._steps.__anext__()
         except StopAsyncIteration:
-            self._check()
+            self._stream._check()
             raise
 
     async def aclose(self) -> None:
@@ -170,7 +170,7 @@ class AsyncStream(_Base):
         self._was_cancelled = False
 
     def __aiter__(self) -> AsyncIterator[ModelResponseChunk]:
-        return _Steps(self._pull(), self._check)
+        return _Steps(self._pull(), self)
 
     async def __anext__(self) -> ModelResponseChunk:
         if self._stepper is None:
@@ -207,7 +207,7 @@ class AsyncStream(_Base):
 
     def text(self) -> AsyncIterator[str]:
         """The text of the first answer, piece by piece, without reasoning."""
-        return _Steps(self._texts(), self._check)
+        return _Steps(self._texts(), self)
 
     async def _texts(self) -> AsyncGenerator[str, None]:
         async for chunk in self:

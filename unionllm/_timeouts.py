@@ -104,6 +104,7 @@ class Deadline:
         "_total",
         "applied",
         "max_bytes",
+        "steady",
         "timeouts",
     )
 
@@ -118,6 +119,9 @@ class Deadline:
         self._draining = False
         self._lingering = False
         self._in_handshake = False
+        #: Seconds that each read may wait, while that is the idle limit and nothing else can end one; None: see
+        #: ``read_seconds``.
+        self.steady: float | None = None
         #: When the answer to what was sent last began to be awaited; None before that.
         self._asked_at: float | None = None
         #: Name and seconds of the limit that the last wait was given.
@@ -138,7 +142,7 @@ class Deadline:
     def request_started(self) -> None:
         """One of the requests of this attempt is about to be sent: the answer before it, if any, counts no more."""
         self._body_started = self._draining = self._lingering = False
-        self._asked_at = None
+        self.steady = self._asked_at = None
 
     def handshake_started(self) -> None:
         """The handshake of a WebSocket is about to be sent: until it has ended, the connect limit applies."""
@@ -152,14 +156,19 @@ class Deadline:
     def body_started(self) -> None:
         """The first bytes of the body are here: from now on the idle limit applies."""
         self._body_started = True
+        if self._first_end == math.inf and not (self._in_handshake or self._draining or self._lingering):
+            self.steady = self.timeouts.idle
+            self.applied = ("idle", self.steady)
 
     def draining(self) -> None:
         """The answer is complete; what may follow it is awaited for a moment, so that the connection can be reused."""
         self._draining = True
+        self.steady = None
 
     def lingering(self) -> None:
         """The answer is complete, and more may follow it or not: silence now is its end, and need not be long."""
         self._lingering = True
+        self.steady = None
 
     @property
     def is_over(self) -> bool:

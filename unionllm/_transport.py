@@ -229,8 +229,7 @@ class SyncTransport:
             leave(response)
             response.close()
         data = b""  # so that no traceback shows what the vendor sent
-        if reader.failure is None and not reader.is_done:
-            yield from reader.end()
+        yield from reader.end()
         if reader.failure is not None and not reader.is_given_up:
             raise reader.failure
 
@@ -347,9 +346,12 @@ class AsyncTransport:
         import asyncio
 
         is_reusable = self._client is None and response.status_code != _SWITCHED
+        has_begun = False
         try:
             async for data in aiter_pieces(response):
-                deadline.body_started()
+                if not has_begun:
+                    has_begun = True
+                    deadline.body_started()
                 for chunk in reader.feed(data):
                     yield chunk
                 if reader.may_end and _is_read(reader, deadline, is_reusable=is_reusable):
@@ -366,8 +368,7 @@ class AsyncTransport:
             leave(response)
             await response.aclose()
         data = b""  # so that no traceback shows what the vendor sent
-        if reader.failure is None and not reader.is_done:
-            for chunk in reader.end():
-                yield chunk
+        for chunk in reader.end():
+            yield chunk
         if reader.failure is not None and not reader.is_given_up:
             raise reader.failure
