@@ -105,6 +105,8 @@ def test_adapters_do_not_know_the_transport() -> None:
         "_clients",
         "_stream",
         "_routes",
+        "_native_calls",
+        "_options",
         "_finish",
         "_credentials",
         "chat",

@@ -40,23 +40,24 @@ class NativeBackend:
 
     def answer(self, chat: ChatRequest, deadline: Deadline) -> Flow[ModelResponse]:  # pyright: ignore[reportReturnType]
         """The whole answer."""
-        return self._ask(chat, self.adapter.complete)
+        return self._ask(chat, is_stream=False)
 
     def stream(self, chat: ChatRequest, deadline: Deadline) -> Flow[Any]:  # pyright: ignore[reportReturnType]
         """An opened stream of chunks, the first one received."""
-        return self._ask(chat, self.adapter.stream)
+        return self._ask(chat, is_stream=True)
 
-    def _ask(self, chat: ChatRequest, ask: Callable[[ChatRequest], Flow[T]]) -> Flow[T]:
+    def _ask(self, chat: ChatRequest, *, is_stream: bool) -> Flow[Any]:
         """Ask, and once more if the adapter has given up a token that was refused."""
+        adapter = self.adapter
         try:
-            ready = yield from self.adapter.make_ready(chat)
+            ready = yield from adapter.make_ready(chat)
             try:
-                return (yield from ask(ready))
+                return (yield from (adapter.stream(ready) if is_stream else adapter.complete(ready)))
             except APIError as error:
-                if not self.adapter.renew(ready, error):
+                if not adapter.renew(ready, error):
                     raise
-            ready = yield from self.adapter.make_ready(chat)
-            return (yield from ask(ready))
+            ready = yield from adapter.make_ready(chat)
+            return (yield from (adapter.stream(ready) if is_stream else adapter.complete(ready)))
         except APIConnectionError as error:
             self._explain(error, chat)
             raise
@@ -137,8 +138,9 @@ def _with_retries(route: Route, deadline: Deadline, watch: Watch | None) -> Flow
         if watch is not None:
             watch.sending(chat)
         try:
-            ask = route.backend.stream if chat.stream else route.backend.answer
-            return route, (yield from ask(chat, deadline))
+            backend = route.backend
+            flow = backend.stream(chat, deadline) if chat.stream else backend.answer(chat, deadline)
+            return route, (yield from flow)
         except APIError as error:
             # The adapter's frames hold what the vendor said in their local variables, and a vendor may echo the key.
             error = error.with_traceback(None)

@@ -14,8 +14,9 @@ from typing import Any
 
 from ._call import Route
 from ._litellm import LiteLLMBackend, knows, provider_names
+from ._options import KEPT, OPTIONS, STEADY, common, given_base_url, retries_of, text_of
 from ._request import ChatRequest
-from ._routes import OPTIONS, common, given_base_url, retries_of, text_of, unknown_provider
+from ._routes import unknown_provider
 from ._secrets import KEY_SPELLINGS, Secret
 from ._timeouts import Timeouts
 from .exceptions import BadRequestError
@@ -29,12 +30,6 @@ _FOREIGN = frozenset(
 )
 #: Options that LiteLLM gives us no way to honour.
 _WITHOUT_EFFECT = frozenset({"fetch_media", "http_client", "max_response_bytes", "region"})
-#: Arguments that most calls have and no others, and that mostly stay the same from call to call.
-_STEADY = frozenset({"api_base", "base_url", "max_retries", "model", "param_policy", "provider", "stream", "timeout"})
-_STEADY |= {"frequency_penalty", "max_completion_tokens", "max_tokens", "n", "presence_penalty", "reasoning_effort"}
-_STEADY |= {"temperature", "top_p", *KEY_SPELLINGS}
-#: How many such calls are remembered, their keys with them.
-_KEPT = 64
 
 
 def litellm_route(args: dict[str, Any], messages: tuple[dict[str, Any], ...]) -> Route:
@@ -49,7 +44,7 @@ def litellm_route(args: dict[str, Any], messages: tuple[dict[str, Any], ...]) ->
     """
     same = {name: value for name, value in args.items() if name != "messages"}
     route = None
-    if same.keys() <= _STEADY:
+    if same.keys() <= STEADY:
         with contextlib.suppress(TypeError):  # a mapping of limits has no hash
             route = _kept_route(**same)
     route = route or _make_route(same)
@@ -57,7 +52,7 @@ def litellm_route(args: dict[str, Any], messages: tuple[dict[str, Any], ...]) ->
     return Route(route.backend, chat, route.timeouts, route.retries)
 
 
-@functools.lru_cache(maxsize=_KEPT, typed=True)  # 1 is no True here
+@functools.lru_cache(maxsize=KEPT, typed=True)  # 1 is no True here
 def _kept_route(**args: Any) -> Route:
     return _make_route(args, keeps=True)
 

@@ -128,6 +128,12 @@ def find(name: str) -> Found | None:
     return _find_plugin(wanted) if meant is None else Found(_load(meant[0]), meant[1])
 
 
+def is_native(name: str) -> bool:
+    """Whether there is a native provider of that name or alias; its module is not loaded for that."""
+    wanted = name.strip().lower()
+    return wanted in _MEANT or wanted in _plugins()
+
+
 def native_names() -> list[str]:
     """Names of the table, then those of plugins."""
     return [*PROVIDERS, *(name for name in _plugins() if name not in PROVIDERS)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -65,36 +64,43 @@ class ChatRequest:
         return made
 
     def again(self, messages: tuple[dict[str, Any], ...], now: float) -> ChatRequest:
-        """The same call with other messages, at another time; in half the time that ``changed`` takes."""
-        made = object.__new__(ChatRequest)
-        _put_provider(made, self.provider)
-        _put_model(made, self.model)
+        """The same call with other messages, at another time."""
+        made = _copied(self)
         _put_messages(made, messages)
-        _put_stream(made, self.stream)
-        _put_params(made, self.params)
-        _put_credentials(made, self.credentials)
-        _put_base_url(made, self.base_url)
-        _put_param_policy(made, self.param_policy)
-        _put_extra_headers(made, self.extra_headers)
-        _put_extra_query(made, self.extra_query)
-        _put_extra_body(made, self.extra_body)
-        _put_fetch_media(made, self.fetch_media)
-        _put_adaptations(made, self.adaptations)
         _put_now(made, now)
-        _put_make_id(made, self.make_id)
         _put_memory(made, {})
         return made
 
     def changed(self, **changes: Any) -> ChatRequest:
-        """The same call with other values, as ``dataclasses.replace`` gives it, in a third of the time."""
-        made = object.__new__(ChatRequest)
-        for put, value in zip(_PUT.values(), _values_of(self), strict=True):
-            put(made, value)
+        """The same call with other values, as ``dataclasses.replace`` gives it, in a fifth of the time."""
+        made = _copied(self)
         for name, value in changes.items():
             if name not in _PUT:
                 raise TypeError(f"a call has no {name}")
             _PUT[name](made, value)
         return made
+
+
+def _copied(chat: ChatRequest) -> ChatRequest:
+    # A loop over the fields takes twice as long.
+    made = object.__new__(ChatRequest)
+    _put_provider(made, chat.provider)
+    _put_model(made, chat.model)
+    _put_messages(made, chat.messages)
+    _put_stream(made, chat.stream)
+    _put_params(made, chat.params)
+    _put_credentials(made, chat.credentials)
+    _put_base_url(made, chat.base_url)
+    _put_param_policy(made, chat.param_policy)
+    _put_extra_headers(made, chat.extra_headers)
+    _put_extra_query(made, chat.extra_query)
+    _put_extra_body(made, chat.extra_body)
+    _put_fetch_media(made, chat.fetch_media)
+    _put_adaptations(made, chat.adaptations)
+    _put_now(made, chat.now)
+    _put_make_id(made, chat.make_id)
+    _put_memory(made, chat.memory)
+    return made
 
 
 _PUT: dict[str, Callable[[ChatRequest, Any], None]] = {
@@ -118,4 +124,3 @@ _PUT: dict[str, Callable[[ChatRequest, Any], None]] = {
     _put_make_id,
     _put_memory,
 ) = _PUT.values()
-_values_of = operator.attrgetter(*_PUT)

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._routes import OPTIONS, merge_args, provider_of
+from .._options import OPTIONS
+from .._routes import merge_args, provider_of
 from .._secrets import CREDENTIAL_NAMES
 from ..exceptions import BadRequestError
 

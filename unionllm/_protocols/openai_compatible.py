@@ -99,10 +99,10 @@ class OpenAICompatible(JSONVendor):
         params = dict(chat.params)
         changes = self.adapt_params(chat, params)
         family = self.family(model)
-        for rule in self.spec.rules:
+        for rule in self.spec.rules if params else ():
             changes.extend(rule.apply(params, model))
         changes.extend(family.translate(params))
-        for rule in self.spec.late_rules:
+        for rule in self.spec.late_rules if params else ():
             changes.extend(rule.apply(params, model))
         changes.extend(self.adapt_translated(chat, params))
         messages, message_changes = adapt_messages(

@@ -141,6 +141,10 @@ def _request_id(data: JSONObject) -> str | None:
     return str(given) if given else None
 
 
+#: Learns nothing, so that all streams can share it.
+_NOTHING_ALIKE = Likeness(reads_plainly=False)
+
+
 class OpenAIChunkParser:
     """The events of one stream.
 
@@ -169,11 +173,14 @@ class OpenAIChunkParser:
         self._late_of: dict[int, JSONObject] = {}
         self._own: JSONObject = {}
         self._reply: HttpReply | None = None
-        self._likeness = Likeness(reads_plainly=type(self) is OpenAIChunkParser and dialect.reads_plainly())
+        self._likeness = _NOTHING_ALIKE
 
     def start(self, head: HttpReply) -> None:
         """See ``ChunkParser``."""
         self._reply = head
+        # Not before: the fewer objects there are by then, the sooner a thousand calls are on their way.
+        if type(self) is OpenAIChunkParser and self._dialect.reads_plainly():
+            self._likeness = Likeness(reads_plainly=True)
 
     @property
     def has_finished(self) -> bool:

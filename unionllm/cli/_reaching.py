@@ -169,8 +169,8 @@ def try_call(name: str, model: str | None, base_url: str | None, seconds: float)
 
 def base_url_of(name: str, given: str | None) -> str:
     """Where a call of that provider goes as things are; "" for one that needs none. Raises UnionLLMError."""
+    from .._native_calls import _base_url
     from .._registry import find, near_names
-    from .._routes import _base_url
 
     found = find(name)
     if found is None:
