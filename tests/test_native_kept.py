@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 import weakref
 from typing import Any
 
@@ -14,6 +15,10 @@ from server import ScriptedServer
 
 from unionllm import BadRequestError, UnionLLM, aunionchat, unionchat
 from unionllm._native_calls import _kept
+from unionllm._secrets import Headers
+from unionllm._timeouts import Deadline, Timeouts
+from unionllm._transport import AsyncTransport, SyncTransport
+from unionllm._wire import Flow, HttpReply, HttpRequest
 from unionllm.exceptions import AuthenticationError
 
 
@@ -148,3 +153,32 @@ def test_reading_is_resumed_where_it_was_paused_and_nowhere_else(
 
     assert asyncio.run(read()) == "".join(texts)
     assert bool(resumed) is is_paused
+
+
+@pytest.mark.parametrize("headers", [{}, {"content-type": "text/plain", "accept": "text/html", "x-own": "1"}])
+@pytest.mark.parametrize("content", [None, b"", b"{}"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_request_has_no_headers_but_its_own(
+    server: ScriptedServer, method: str, content: bytes | None, headers: dict[str, str]
+) -> None:
+    server.default(json={})
+
+    def flow() -> Flow[HttpReply]:
+        reply: HttpReply = yield HttpRequest(url=server.url, method=method, content=content, headers=Headers(headers))
+        return reply
+
+    async def ask() -> None:
+        transport = AsyncTransport()
+        await transport.run(flow(), Deadline(Timeouts(), time.monotonic))
+        await transport.close()
+
+    asyncio.run(ask())
+    transport = SyncTransport()
+    transport.run(flow(), Deadline(Timeouts(), time.monotonic))
+    transport.close()
+
+    in_a_loop, blocking = (request.headers for request in server.requests)
+    assert in_a_loop == blocking
+    length = {} if content is None and method == "GET" else {"content-length": str(len(content or b""))}
+    ours = {"host": server.url.partition("//")[2], "accept-encoding": "gzip, deflate", "user-agent": "unionllm"}
+    assert in_a_loop == {**ours, **headers, **length}

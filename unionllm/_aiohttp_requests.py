@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 import httpcore
 from aiohttp.client_proto import ResponseHandler
+from multidict import CIMultiDict
 
 from ._timeouts import Deadline
 
@@ -188,8 +189,23 @@ class Sending:
 SENDING: ContextVar[Sending] = ContextVar("SENDING")
 
 
+#: What a payload of aiohttp's says of itself, and is not to be sent unless the request says it.
+_NO_TYPE = CIMultiDict({"content-type": None})
+
+
 class Request(aiohttp.ClientRequest):
-    """Goes over no connection that is not as it was left."""
+    """Has no headers but its own, and goes over no connection that is not as it was left."""
+
+    def update_headers(self, headers: Any) -> None:
+        if isinstance(headers, CIMultiDict) and "host" in headers:
+            # Made by the session for this request: aiohttp would copy it, header by header.
+            self.headers = headers
+        else:
+            super().update_headers(headers)
+
+    def update_auto_headers(self, skip_auto_headers: Any) -> None:
+        if "content-type" not in self.headers:
+            self._skip_auto_headers = _NO_TYPE
 
     async def send(self, conn: Any) -> aiohttp.ClientResponse:
         protocol = conn.protocol
