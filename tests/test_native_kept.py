@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import gc
+import json
 import time
 import weakref
 from typing import Any
@@ -14,12 +16,21 @@ from replies import KEY, answer, arguments, stream
 from server import ScriptedServer
 
 from unionllm import BadRequestError, UnionLLM, aunionchat, unionchat
-from unionllm._native_calls import _kept
+from unionllm._native_calls import _kept, native_route
+from unionllm._protocols.base import Credential
+from unionllm._registry import Found
+from unionllm._routes import build_route
 from unionllm._secrets import Headers
 from unionllm._timeouts import Deadline, Timeouts
 from unionllm._transport import AsyncTransport, SyncTransport
+from unionllm._urls import host_of
 from unionllm._wire import Flow, HttpReply, HttpRequest
 from unionllm.exceptions import AuthenticationError
+from unionllm.providers.deepseek import DeepSeek
+from unionllm.providers.deepseek import adapter as deepseek
+
+GIVEN = {"provider": "deepseek", "model": "m", "api_key": KEY, "max_retries": 0, "timeout": 5}
+GIVEN |= {"messages": [{"role": "user", "content": "a"}]}
 
 
 def _asking(server: ScriptedServer, text: str, **changes: Any) -> dict[str, Any]:
@@ -59,6 +70,9 @@ def test_what_is_changed_for_the_vendor_is_told_every_time(server: ScriptedServe
     assert told[0] is not None
     assert sorted(change.parameter for change in told[0]) == ["app_secret", "max_completion_tokens", "temperature"]
     assert told[1] == told[0]
+    told[0][0].reason = "a caller's own words"
+    assert unionchat(**_asking(server, "c", **given)).adaptations == told[1]
+    assert server.requests.pop().json["max_tokens"] == 9
     assert [(body["max_tokens"], body["temperature"]) for body in (each.json for each in server.requests)] == [
         (9, 2)
     ] * 2
@@ -83,6 +97,53 @@ def test_the_environment_of_the_next_call_counts(server: ScriptedServer, monkeyp
     assert [request.path.split("/")[1] for request in server.requests] == ["one", "one", "two", "two", "two"]
     keys = [request.headers["authorization"].split("-")[3] for request in server.requests]
     assert keys == ["first", "first", "second", "second", "call"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "environ", "host", "key"),
+    [
+        ({"provider": "zhipuai"}, {"ZHIPU_API_KEY": "k.of-cn"}, "open.bigmodel.cn", "k.of-cn"),
+        ({"provider": "zai"}, {"ZHIPU_API_KEY": "k.of-cn"}, "api.z.ai", "k.of-cn"),
+        ({"provider": "zhipuai", "region": "intl"}, {"ZHIPU_API_KEY": "k.other"}, "api.z.ai", "k.other"),
+        (
+            {"provider": "hunyuan", "region": "hunyuan"},
+            {"HUNYUAN_API_KEY": "k-1"},
+            "api.hunyuan.cloud.tencent.com",
+            "k-1",
+        ),
+        (
+            {"provider": "hunyuan", "region": "hunyuan"},
+            {"HUNYUAN_API_KEY": "k-2"},
+            "api.hunyuan.cloud.tencent.com",
+            "k-2",
+        ),
+    ],
+)
+def test_the_region_and_its_own_variables_count_in_any_order(
+    asked: dict[str, Any], environ: dict[str, str], host: str, key: str
+) -> None:
+    for _ in range(2):
+        chat = build_route({**asked, "model": "m", "messages": [{"role": "user", "content": "a"}]}, environ).chat
+        assert (host_of(chat.base_url), chat.credentials["api_key"]) == (host, key)
+
+
+def test_a_plugins_lists_stay_as_they_are() -> None:
+    spec = dataclasses.replace(deepseek.spec, base_url_env=["ACME_BASE"], credentials=(Credential(env=("ACME_KEY",)),))
+    found = Found(DeepSeek(spec))
+    args = {"model": "m", "messages": [{"role": "user", "content": "a"}]}
+    for _ in range(2):
+        chat = native_route(found, dict(args), ({"role": "user", "content": "a"},), {"ACME_KEY": "k-acme"}).chat
+        assert (chat.base_url, chat.credentials) == (spec.base_url, {"api_key": "k-acme"})
+    assert spec.base_url_env == ["ACME_BASE"]
+
+
+def test_a_call_whose_address_holds_a_password_is_not_kept(server: ScriptedServer) -> None:
+    server.default(json=answer())
+    before = _kept.cache_info().currsize, _kept.cache_info().misses
+    for _ in range(2):
+        unionchat(**_asking(server, "a", base_url=server.url.replace("//", "//user:pass@"), top_p=0.321))
+    assert (_kept.cache_info().currsize, _kept.cache_info().misses) == before
+    assert len(server.requests) == 2
 
 
 def test_a_number_is_no_truth_and_a_mapping_can_be_given_each_time(server: ScriptedServer) -> None:
@@ -133,26 +194,76 @@ def test_reading_is_resumed_where_it_was_paused_and_nowhere_else(
 ) -> None:
     """aiohttp resumes after every piece that was read: its parser and its transport are asked for nothing."""
     resumed: list[Any] = []
-    theirs = ResponseHandler.resume_reading
-
-    def resume(self: Any, *given: Any) -> None:
-        resumed.append(self)
-        theirs(self, *given)
-
-    monkeypatch.setattr(ResponseHandler, "resume_reading", resume)
+    paused: list[Any] = []
+    pause, resume = ResponseHandler.pause_reading, ResponseHandler.resume_reading
+    monkeypatch.setattr(ResponseHandler, "pause_reading", lambda self: (paused.append(1), pause(self)))
+    monkeypatch.setattr(
+        ResponseHandler,
+        "resume_reading",
+        lambda self, *given, **named: (resumed.append(1), resume(self, *given, **named)),
+    )
     texts = [f"{number}".rjust(size, "x") for number in range(9)]
     server.reply(sse=stream(*texts))
 
     async def read() -> str:
         text = ""
         async for chunk in await aunionchat(**_asking(server, "a"), stream=True):
-            if not text:
-                await asyncio.sleep(0.1)  # so that all the rest arrives, or as much of it as there is room for
+            while is_paused and not paused:
+                await asyncio.sleep(0.01)  # until as much has arrived as there is room for
             text += chunk.choices[0].delta.content or ""
         return text
 
     assert asyncio.run(read()) == "".join(texts)
     assert bool(resumed) is is_paused
+
+
+def test_a_parser_that_was_paused_after_a_chunk_goes_on_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paused by the number of chunks rather than by their size, aiohttp's parser needs more than one call to go on."""
+    events = b"".join(b"data: " + json.dumps(each).encode() + b"\n\n" for each in stream("a", "b")[:-1])
+    begins, ends = events.split(b"\n\n", 1)
+
+    def framed(data: bytes) -> bytes:
+        return b"%x\r\n%s\r\n" % (len(data), data)
+
+    async def answer_it(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"}")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+        writer.write(framed(begins + b"\n\n"))
+        await is_waiting.wait()
+        writer.write(framed(b":") * 16_300)
+        for _ in range(1_000):
+            writer.write(framed(b":"))
+            await asyncio.sleep(0.001)
+            if paused:  # nothing comes behind the chunk that it is paused at
+                break
+        may_go_on.set()
+        await has_gone_on.wait()
+        writer.write(framed(b"\n\n" + ends) + framed(b"data: [DONE]\n\n") + b"0\r\n\r\n")
+        await reader.read()
+        writer.close()
+        is_over.set()
+
+    async def read() -> str:
+        server = await asyncio.start_server(answer_it, "127.0.0.1", 0)
+        text = ""
+        given = {**GIVEN, "base_url": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"}
+        async with UnionLLM() as client:
+            async for chunk in await client.acompletion(**given, stream=True):
+                text += chunk.choices[0].delta.content or ""
+                if not is_waiting.is_set():
+                    is_waiting.set()
+                    await may_go_on.wait()
+                    asyncio.get_running_loop().call_later(0.05, has_gone_on.set)
+        await is_over.wait()
+        server.close()
+        return text
+
+    paused: list[Any] = []
+    pause = ResponseHandler.pause_reading
+    monkeypatch.setattr(ResponseHandler, "pause_reading", lambda self: (paused.append(1), pause(self)))
+    is_waiting, may_go_on, has_gone_on, is_over = (asyncio.Event() for _ in range(4))
+    assert asyncio.run(read()) == "ab"
+    assert paused
 
 
 @pytest.mark.parametrize("headers", [{}, {"content-type": "text/plain", "accept": "text/html", "x-own": "1"}])

@@ -193,13 +193,19 @@ def test_what_is_left_never_falls_below_zero_nor_a_read_to_it(total: float, pass
 
 @given(
     st.fixed_dictionaries({}, optional={name: st.none() | st.floats(min_value=0.01, max_value=99) for name in LIMITS}),
-    st.lists(st.sampled_from(["start_attempt", "request_started", "body_started", "draining", "lingering"])),
+    st.lists(
+        st.sampled_from(
+            [
+                *("start_attempt", "request_started", "body_started", "draining", "lingering"),
+                *("start_route", "handshake_started", "handshake_ended"),
+            ]
+        )
+    ),
 )
 def test_what_is_known_of_the_next_reads_is_what_each_of_them_is_told(limits: dict[str, Any], steps: list[str]) -> None:
     deadline = Deadline(Timeouts.parse(limits), Clock())
     for step in steps:
-        given_limits = (deadline.timeouts,) if step == "start_attempt" else ()
-        getattr(deadline, step)(*given_limits)
+        getattr(deadline, step)(*((deadline.timeouts,) if step in ("start_attempt", "start_route") else ()))
         known, applied = deadline.steady, deadline.applied
         if known is not None:
             assert (deadline.read_seconds(), deadline.applied) == (known, applied)

@@ -145,6 +145,7 @@ class AiohttpConnections:
                 max_headers=_HEAD_LINES,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
+                skip_auto_headers=("content-type", "user-agent"),
             )
         return self._session
 

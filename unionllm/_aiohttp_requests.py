@@ -7,7 +7,6 @@ import io
 import math
 import select
 import sys
-import time
 import types
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, ContextVar
@@ -43,9 +42,7 @@ class Watch:
         self._context = Context()
         self._watched: set[Limit] = set()
         self._timer: asyncio.TimerHandle | None = None
-        # What asyncio's own loops tell: asked directly, there is one call of Python's less for every chunk.
-        is_usual = type(self._loop).time is asyncio.BaseEventLoop.time
-        self.time: Callable[[], float] = time.monotonic if is_usual else self._loop.time
+        self.time = self._loop.time
         self.rings_at = NEVER
 
     def add(self, limit: Limit) -> None:
@@ -137,13 +134,22 @@ class Protocol(ResponseHandler):
     """Goes on reading where reading was paused, and nowhere else.
 
     aiohttp's own asks its parser and its transport to go on after every piece of an answer that was read, which for
-    small pieces takes a tenth of all the time.
+    small pieces takes a tenth of all the time. Once reading was paused it does so here, too: its parser may need more
+    than one such call to go on.
     """
 
-    __slots__ = ()
+    __slots__ = ("_was_paused",)
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._was_paused = False
+
+    def pause_reading(self) -> None:
+        self._was_paused = True
+        super().pause_reading()
 
     def resume_reading(self, *how: Any, **named: Any) -> None:
-        if getattr(self, "_reading_paused", True):
+        if self._was_paused:
             super().resume_reading(*how, **named)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ._framing import MAX_EVENT_BYTES
 from ._log import logger
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from ._timeouts import Deadline, Timeouts
     from ._watch import Watch
     from .schema import ModelResponse
-
-T = TypeVar("T")
 
 
 class Backend(Protocol):

@@ -14,7 +14,7 @@ from typing import Any
 
 from ._call import Route
 from ._litellm import LiteLLMBackend, knows, provider_names
-from ._options import KEPT, OPTIONS, STEADY, common, given_base_url, retries_of, text_of
+from ._options import KEPT, OPTIONS, common, given_base_url, may_be_kept, retries_of, text_of
 from ._request import ChatRequest
 from ._routes import unknown_provider
 from ._secrets import KEY_SPELLINGS, Secret
@@ -44,7 +44,7 @@ def litellm_route(args: dict[str, Any], messages: tuple[dict[str, Any], ...]) ->
     """
     same = {name: value for name, value in args.items() if name != "messages"}
     route = None
-    if same.keys() <= STEADY:
+    if may_be_kept(same):
         with contextlib.suppress(TypeError):  # a mapping of limits has no hash
             route = _kept_route(**same)
     route = route or _make_route(same)

@@ -15,7 +15,7 @@ from ._addresses import clean_base_url
 from ._call import NativeBackend, Route
 from ._credentials import own_names, resolve
 from ._log import logger
-from ._options import KEPT, OPTIONS, STEADY, common, given_base_url, max_bytes_of, retries_of, text_of
+from ._options import KEPT, OPTIONS, STEADY, common, given_base_url, max_bytes_of, may_be_kept, retries_of, text_of
 from ._protocols.base import ProviderSpec
 from ._registry import Found
 from ._request import ChatRequest
@@ -61,13 +61,7 @@ def native_route(
     """
     same = args.copy()
     del same["messages"]
-    ready = None
-    if same.keys() <= _STEADY:
-        try:
-            ready = _kept(found, _told(found.adapter.spec, same, environ), **same)
-        except TypeError:  # a mapping of limits has no hash
-            ready = None
-    route, soon, foreign = ready or _make_ready(found, same, environ)
+    route, soon, foreign = _ready_of(found, same, environ) or _make_ready(found, same, environ)
     adapter, spec = found.adapter, found.adapter.spec
     try:
         chat = adapter.prepare(route.chat.again(messages, time.time()))
@@ -79,21 +73,35 @@ def native_route(
             f"{spec.name}: a message or parameter cannot be read ({error}). Check their types.", provider=spec.name
         ) from None
     if foreign:
-        chat = chat.changed(adaptations=(*foreign, *chat.adaptations))
+        # Copies: the caller finds them in the answer, and may change them.
+        chat = chat.changed(adaptations=(*[one.model_copy() for one in foreign], *chat.adaptations))
     for change in chat.adaptations:
         logger.info("%s: %s %s (%s)", spec.name, change.parameter, change.action, change.reason)
     is_soon = soon is not route.timeouts and chat.stream and not adapter.thinks(chat.model)
     return Route(route.backend, chat, soon if is_soon else route.timeouts, route.retries, route.max_bytes)
 
 
+def _ready_of(found: Found, args: Mapping[str, Any], environ: Mapping[str, str]) -> _Ready | None:
+    """What is kept, or will be, of such calls; None if nothing is."""
+    if not may_be_kept(args, _STEADY):
+        return None
+    told = _told(found.adapter.spec, args, environ)
+    if any("@" in value for _, value in told):  # an address with a password, perhaps
+        return None
+    try:
+        return _kept(found, told, **args)
+    except TypeError:  # a mapping of limits has no hash
+        return None
+
+
 def _told(spec: ProviderSpec, args: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """What the environment says of what the arguments leave open."""
-    names = () if args.get("base_url") else spec.base_url_env
+    names = [] if args.get("base_url") else [*spec.base_url_env]
     for one in spec.credentials:
         if not args.get(one.name):
-            names += one.env
+            names.extend(one.env)
             if one.name == "api_key":
-                names += tuple(name for region in spec.regions for name in region.env)
+                names.extend(name for region in spec.regions for name in region.env)
     return tuple([(name, Secret(environ[name])) for name in names if name in environ]) if names else ()
 
 

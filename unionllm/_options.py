@@ -53,6 +53,14 @@ STEADY |= {"temperature", "top_p", *KEY_SPELLINGS}
 KEPT = 64
 
 
+def may_be_kept(args: Mapping[str, Any], steady: frozenset[str] = STEADY) -> bool:
+    """Whether a call with these arguments is remembered: they stay the same, and no password stands in an address."""
+    if not args.keys() <= steady:
+        return False
+    url = args.get("base_url") or args.get("api_base") or args.get("endpoint_url")
+    return not isinstance(url, str) or not ("@" in url or "?" in url)
+
+
 def text_of(args: Mapping[str, Any], name: str) -> str:
     """An argument that is a text, without spaces around it; "" when it was not given."""
     value = args.get(name, "")

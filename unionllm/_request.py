@@ -69,6 +69,10 @@ class ChatRequest:
         _put_messages(made, messages)
         _put_now(made, now)
         _put_memory(made, {})
+        # A plugin's adapter may take them for its own.
+        _put_params(made, {**self.params})
+        _put_credentials(made, {**self.credentials})
+        _put_extra_body(made, {**self.extra_body})
         return made
 
     def changed(self, **changes: Any) -> ChatRequest:

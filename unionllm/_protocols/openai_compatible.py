@@ -48,7 +48,7 @@ class OpenAISpec(ProviderSpec):
     """Facts of a vendor that speaks OpenAI's dialect.
 
     Args:
-        rules: what becomes of parameters that the vendor refuses, applied in order.
+        rules: what becomes of parameters that the vendor refuses, applied in order, to a call that has any.
         late_rules: the same for what ``thinking`` and ``reasoning_effort`` were translated to.
         thinking: families of models, the first that matches counts.
         messages: what the vendor wants of messages.

@@ -23,7 +23,10 @@ class Rule(Protocol):
     """One thing that a vendor does not take as given."""
 
     def apply(self, params: JSONObject, model: str) -> Iterable[Adaptation]:  # pyright: ignore[reportReturnType]
-        """Change ``params`` in place; return what was changed. ``model`` is in lower case."""
+        """Change ``params`` in place; return what was changed. ``model`` is in lower case.
+
+        Not asked about a call without parameters.
+        """
 
 
 def adaptation(parameter: str, action: str, given: Any, sent: Any, reason: str) -> Adaptation:
