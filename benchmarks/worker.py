@@ -16,7 +16,8 @@ from typing import Any
 
 from ways import WAYS, Way
 
-#: One event loop for all asynchronous commands, as in a program that lives.
+#: One event loop for all asynchronous commands, as in a program that lives: it runs while nothing is asked, too. One
+#: that stood still would close in the next turn, and on its time, what has idled too long meanwhile.
 _LOOP = asyncio.new_event_loop()
 
 
@@ -147,7 +148,7 @@ def main(name: str, url: str) -> None:
     async def awaited(command: Any, given: dict[str, Any]) -> Any:
         return await command(way, **given)
 
-    for line in sys.stdin:
+    while line := _LOOP.run_until_complete(_LOOP.run_in_executor(None, sys.stdin.readline)):
         given = json.loads(line)
         command = COMMANDS[given.pop("do")]
         is_async = asyncio.iscoroutinefunction(command)
